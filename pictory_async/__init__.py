@@ -1,0 +1,100 @@
+"""An asyncio-native client of the Pictory AI Studio image API.
+
+::
+
+    import asyncio
+    from pictory_async import PictorySession
+
+    async def main():
+        async with PictorySession() as session:  # reads $PICTORY_API_KEY
+            job = await session.submit("A lighthouse at dawn", aspect_ratio="16:9")
+            image = await job  # polled in the background
+            print(await session.download(image, "pictures/"))
+
+    asyncio.run(main())
+"""
+
+from pictory_async._catalogue import MODELS, ModelInfo
+from pictory_async._errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DownloadError,
+    InvalidRequestError,
+    InvalidResponseError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotFoundError,
+    JobTimeoutError,
+    NotFoundError,
+    PaginationError,
+    PermissionDeniedError,
+    PictoryError,
+    RateLimitedError,
+    RequestTimeoutError,
+    ServerError,
+    SessionClosedError,
+    SubmissionUnknownError,
+    TransportError,
+    WrongLoopError,
+)
+from pictory_async._handle import JobHandle
+from pictory_async._history import ImageHistory
+from pictory_async._models import (
+    GeneratedImage,
+    HistoryImage,
+    HistoryPage,
+    ImageRequest,
+    JobState,
+    JobStatus,
+)
+from pictory_async._pace import Limits
+from pictory_async._polling import Backoff, FixedInterval, PollPolicy
+from pictory_async._retry import RetryPolicy
+from pictory_async._session import PictorySession
+from pictory_async._version import __version__
+
+__all__ = [
+    "MODELS",
+    "APIError",
+    "AuthenticationError",
+    "Backoff",
+    "BadRequestError",
+    "ConfigurationError",
+    "DownloadError",
+    "FixedInterval",
+    "GeneratedImage",
+    "HistoryImage",
+    "HistoryPage",
+    "ImageHistory",
+    "ImageRequest",
+    "InvalidRequestError",
+    "InvalidResponseError",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobHandle",
+    "JobNotFoundError",
+    "JobState",
+    "JobStatus",
+    "JobTimeoutError",
+    "Limits",
+    "ModelInfo",
+    "NotFoundError",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PictoryError",
+    "PictorySession",
+    "PollPolicy",
+    "RateLimitedError",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "ServerError",
+    "SessionClosedError",
+    "SubmissionUnknownError",
+    "TransportError",
+    "WrongLoopError",
+    "__version__",
+]

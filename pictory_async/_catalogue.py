@@ -1,0 +1,83 @@
+"""The models, ratios and styles that the service documents."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+logger = logging.getLogger("pictory_async")
+
+
+@attrs.frozen
+class ModelInfo:
+    """What is documented of one model.
+
+    Attributes:
+        name: The name to ask for it by.
+        aspect_ratios: What it can draw; the first is its default.
+        credits_per_image: AI credits that one image costs.
+    """
+
+    name: str
+    aspect_ratios: tuple[str, ...]
+    credits_per_image: Decimal
+
+
+# [D] https://docs.pictory.ai/api-reference/ai-studio/generate-image, read 2026-11.
+_RATIOS = ("1:1", "16:9", "9:16")
+_CREDITS = {
+    "seedream3.0": "2",
+    "flux-schnell": "0.6",
+    "nanobanana": "4",
+    "nanobanana-pro": "14",
+}
+MODELS: Mapping[str, ModelInfo] = MappingProxyType({
+    name: ModelInfo(name, _RATIOS, Decimal(cost)) for name, cost in _CREDITS.items()
+})
+"""The documented models by name."""
+
+# [D] same page: "default seedream3.0".
+DEFAULT_MODEL = "seedream3.0"
+
+# [D] same page; no default.
+STYLES = (
+    "photorealistic",
+    "artistic",
+    "cartoon",
+    "minimalist",
+    "vintage",
+    "futuristic",
+)
+
+
+def warn_if_undocumented(
+    *, model: str | None, aspect_ratio: str | None, style: str | None
+) -> None:
+    """Log each value that the catalogue does not have; the service is the judge."""
+    known = MODELS.get(model or DEFAULT_MODEL)
+    ratios = known.aspect_ratios if known else _RATIOS
+    _warn("model", model, MODELS)
+    _warn("aspect_ratio", aspect_ratio, ratios)
+    _warn("style", style, STYLES)
+
+
+def _warn(field: str, value: str | None, documented: Iterable[str]) -> None:
+    names = list(documented)
+    if value is None or value in names:
+        return
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
+    logger.warning(
+        "%s %.60r is not documented and is sent as given; the nearest documented "
+        "value is %r",
+        field,
+        value,
+        near[0],
+    )

@@ -1,0 +1,191 @@
+"""From an image's URL to a file: streamed, checked, and there as a whole or not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final, TypeVar
+
+import anyio
+import attrs
+from anyio import to_thread
+
+from pictory_async._endpoints import Kind
+from pictory_async._errors import (
+    DownloadError,
+    PictoryError,
+    SessionClosedError,
+)
+from pictory_async._filenames import PNG_SIGNATURE, extension, safe_stem
+from pictory_async._requests import Requests
+from pictory_async._text import is_web_url
+from pictory_async._transport import FileStream, Permit
+from pictory_async._wire import Answer, error_for
+
+ValueT = TypeVar("ValueT")
+
+# What is written at once: fewer, longer visits to the worker thread.
+_PIECE: Final = 256 * 2**10
+
+# No picture of this service is near it; a server that never ends must not fill a disk.
+LARGEST_FILE: Final = 512 * 2**20
+
+
+@attrs.frozen
+class Target:
+    """Where a download goes.
+
+    Attributes:
+        folder: The folder, which exists.
+        name: The file's name; None if it is made from the image and its type.
+        stem: The name without extension to make it from.
+        overwrite: Whether an existing file is replaced.
+    """
+
+    folder: Path
+    name: str | None
+    stem: str
+    overwrite: bool
+
+    def path(self, suffix: str) -> Path:
+        """Return the file's path, once the type is known."""
+        return self.folder / (self.name or f"{self.stem}{suffix}")
+
+
+async def save(
+    requests: Requests,
+    *,
+    url: str,
+    image_id: str,
+    to: str | os.PathLike[str],
+    overwrite: bool,
+) -> Path:
+    """Download *url*; see `PictorySession.download`."""
+    if not is_web_url(url):
+        raise DownloadError("not an http(s) URL", url=url)
+    target = await _in_thread(_prepare, to, safe_stem(image_id), overwrite)
+    attempt = partial(_attempt, requests, url, target)
+    try:
+        return await requests.persist(attempt, permit=Permit())
+    except (DownloadError, SessionClosedError):
+        raise
+    except PictoryError as exc:
+        status = getattr(exc, "status", None)
+        raise DownloadError(_reason(exc), url=url, status=status) from exc
+
+
+async def _attempt(requests: Requests, url: str, target: Target) -> Path:
+    await requests.slots.acquire(Kind.DOWNLOAD)
+    try:
+        stream = await requests.transport.open(url)
+        try:
+            return await _store(stream, url, target)
+        finally:
+            stream.close()
+    finally:
+        requests.slots.release()
+
+
+async def _store(stream: FileStream, url: str, target: Target) -> Path:
+    if stream.status != 200:
+        raise error_for(Answer(stream.status, b"", path=""))
+    beginning = await _read_piece(stream)
+    suffix = extension(stream.content_type, beginning=beginning)
+    if suffix is None or (suffix == ".png" and not beginning.startswith(PNG_SIGNATURE)):
+        what = stream.content_type or "something without a type"
+        raise DownloadError(f"not an image but {what:.60}", url=url, status=200)
+    path = target.path(suffix)
+    file, part = await _in_thread(_create, path)
+    try:
+        await _copy(stream, file, beginning, url)
+        await _in_thread(_commit, file, part, path, target.overwrite)
+    except BaseException:
+        # Shielded: a cancelled download must not leave half a file behind.
+        with anyio.CancelScope(shield=True):
+            await _in_thread(_discard, file, part)
+        raise
+    return path
+
+
+async def _copy(stream: FileStream, file: BinaryIO, piece: bytes, url: str) -> None:
+    size = 0
+    while piece:
+        size += len(piece)
+        if size > LARGEST_FILE:
+            raise DownloadError(f"larger than {LARGEST_FILE:,} bytes", url=url)
+        await _in_thread(file.write, piece)
+        piece = await _read_piece(stream)
+
+
+async def _read_piece(stream: FileStream) -> bytes:
+    """Read a piece that is worth a visit to a thread; empty at the end."""
+    pieces, size = [], 0
+    while size < _PIECE and (piece := await stream.read()):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _reason(error: PictoryError) -> str:
+    status = getattr(error, "status", None)
+    return f"the server answered {status}" if status else str(error)
+
+
+# --- in a thread: never on the event loop -----------------------------------------
+
+
+async def _in_thread(function: Callable[..., ValueT], *args: object) -> ValueT:
+    # A thread cannot be stopped, so a cancelled caller waits for it: what it made is
+    # then known and can be removed.
+    return await to_thread.run_sync(function, *args)
+
+
+def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target:  # noqa: FBT001
+    """Find out whether *to* is a file or a folder, and make the folder."""
+    text, path = os.fspath(to), Path(to)
+    separators = tuple(s for s in (os.sep, os.altsep, "/") if s)
+    if path.is_dir() or text.endswith(separators):
+        folder, name = path, None
+    else:
+        folder, name = path.parent, path.name
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), text)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Target(folder, name, stem, overwrite)
+
+
+def _create(path: Path) -> tuple[BinaryIO, Path]:
+    """Open a temporary file beside *path*, with the permissions of any new file."""
+    part = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
+    return part.open("xb"), part
+
+
+def _commit(file: BinaryIO, part: Path, path: Path, overwrite: bool) -> None:  # noqa: FBT001
+    """Give a complete file its name, in one step that a crash cannot halve."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    if overwrite:
+        part.replace(path)
+        return
+    try:
+        path.hardlink_to(part)  # unlike a rename it never replaces a file
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(
+                errno.EEXIST, os.strerror(errno.EEXIST), str(path)
+            ) from None
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def _discard(file: BinaryIO, part: Path) -> None:
+    file.close()
+    part.unlink(missing_ok=True)

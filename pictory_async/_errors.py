@@ -1,0 +1,409 @@
+"""Every exception that leaves the package.
+
+Attributes, not text, are the contract; the text says what to do next::
+
+    PictoryError
+    ├─ ConfigurationError(ValueError)
+    ├─ InvalidRequestError(ValueError)
+    ├─ APIError
+    │  ├─ BadRequestError · AuthenticationError · PermissionDeniedError · NotFoundError
+    │  └─ RateLimitedError · ServerError
+    ├─ TransportError
+    │  └─ RequestTimeoutError(TimeoutError)
+    ├─ InvalidResponseError
+    ├─ SubmissionUnknownError
+    ├─ JobError
+    │  ├─ JobFailedError · JobNotFoundError · JobExpiredError
+    │  └─ JobTimeoutError(TimeoutError)
+    ├─ PaginationError · DownloadError
+    └─ SessionClosedError · WrongLoopError(RuntimeError)
+
+Every argument has a default, because an exception with a required keyword cannot be
+unpickled. None of them shows an API key, a whole prompt or the query of a URL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pictory_async._text import shorten, without_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pictory_async._models import ImageRequest
+
+# Enough to recognise an answer by, too little to fill a log.
+BODY_CHARACTERS = 512
+
+
+class PictoryError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigurationError(PictoryError, ValueError):
+    """The session cannot be used as it was set up: no key, or an unusable base URL."""
+
+
+class InvalidRequestError(PictoryError, ValueError):
+    """A value is not allowed. Found here: nothing was sent.
+
+    Attributes:
+        field: The name of the argument.
+        reason: What is allowed.
+    """
+
+    def __init__(self, message: str = "", *, field: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Name the field and what is allowed."""
+        return self.args[0] or f"{self.field}: {self.reason} (nothing was sent)"
+
+
+class APIError(PictoryError):
+    """The service, or something between it and you, refused the request.
+
+    Attributes:
+        status: The HTTP status.
+        code: The service's word for the error, if it gave one.
+        message: The service's sentence, if it gave one, cut to 512 characters.
+        fields: For each field refused (wire name), what was wrong with it.
+        body: The beginning of the answer's body, at most 512 characters.
+        method: The request's method.
+        path: The request's path below the base URL.
+        retry_after: Seconds the service asked to wait; None if it did not say.
+        from_api: Whether the body has the form of the API's own errors. If not, a
+            proxy or firewall may have answered in its place.
+    """
+
+    _advice = ""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int = 0,
+        code: str | None = None,
+        fields: Mapping[str, tuple[str, ...]] | None = None,
+        body: str = "",
+        method: str = "",
+        path: str = "",
+        retry_after: float | None = None,
+        from_api: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.fields = dict(fields or {})
+        self.body = body
+        self.method = method
+        self.path = path
+        self.retry_after = retry_after
+        self.from_api = from_api
+
+    def __str__(self) -> str:
+        """Say what was asked, what came back, and what to do."""
+        said = [part for part in (self.code, self.message) if part]
+        said += [f"{name}: {'; '.join(why)}" for name, why in self.fields.items()]
+        text = f"{self.method} {self.path} answered {self.status}"
+        text += f" ({shorten(' | '.join(said), limit=300)})" if said else ""
+        advice = self._advice_now()
+        return f"{text}. {advice}" if advice else text
+
+    def _advice_now(self) -> str:
+        return self._advice
+
+
+class BadRequestError(APIError):
+    """400: the request is not valid; see *fields*. Nothing was created."""
+
+    _advice = "Correct the request; sending it again as it is will not help."
+
+
+class AuthenticationError(APIError):
+    """401: the API key is missing or invalid. Nothing was created."""
+
+    _advice = "Check the API key: https://app.pictory.ai/api-access shows yours."
+
+
+class PermissionDeniedError(APIError):
+    """403: refused. Says nothing about the key if *from_api* is false."""
+
+    # Cloudflare stands in front of the API and answers 403 with a page of its own to
+    # clients that it takes for bots [O, official skill script, 2026-07-07].
+    def _advice_now(self) -> str:
+        if self.from_api:
+            return "Check what the account behind the API key may do, and the base URL."
+        return (
+            "This is not an answer of the API but of a proxy or firewall in front of "
+            "it; it says nothing about the API key."
+        )
+
+
+class NotFoundError(APIError):
+    """404: there is nothing at this path."""
+
+    _advice = "Check the id and the base URL."
+
+
+class RateLimitedError(APIError):
+    """429: too many requests. Nothing was created; *retry_after* may say when."""
+
+    _advice = "Send fewer requests at a time, or wait and try again."
+
+
+class ServerError(APIError):
+    """5xx: the service, or a gateway in front of it, could not answer."""
+
+    _advice = "The service asks to retry after a brief delay."
+
+
+class TransportError(PictoryError):
+    """No answer arrived.
+
+    Attributes:
+        sent: Whether the request may have reached the service.
+        method: The request's method.
+        path: The request's path below the base URL.
+    """
+
+    def __init__(
+        self, message: str = "", *, sent: bool = True, method: str = "", path: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        """Say what happened and whether the request may have arrived."""
+        known = "may have arrived" if self.sent else "was not sent"
+        request = f"{self.method} {self.path}".strip() or "the request"
+        return f"{self.args[0] or 'no answer'}; {request} {known}"
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """No answer arrived in time."""
+
+
+class InvalidResponseError(PictoryError):
+    """An answer arrived that cannot be read.
+
+    Attributes:
+        where: The place in the answer, as a path from ``$``.
+        why: What was expected there.
+        status: The HTTP status.
+        body: The beginning of the answer's body, at most 512 characters.
+        method: The request's method.
+        path: The request's path below the base URL.
+    """
+
+    def __init__(
+        self,
+        why: str = "",
+        *,
+        where: str = "$",
+        status: int = 0,
+        body: str = "",
+        method: str = "",
+        path: str = "",
+    ) -> None:
+        super().__init__(why)
+        self.why = why
+        self.where = where
+        self.status = status
+        self.body = body
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        """Name the request, the place and the expectation."""
+        return (
+            f"cannot read the answer to {self.method} {self.path} "
+            f"({self.status}): {self.why} @ {self.where}"
+        )
+
+
+class SubmissionUnknownError(PictoryError):
+    """The POST may or may not have created a job. It was not sent again.
+
+    Attributes:
+        request: What was asked for.
+        started_at: When the POST began (aware, UTC).
+        ended_at: When it was given up (aware, UTC).
+        cause: The error that left it open.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        request: ImageRequest | None = None,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+        cause: PictoryError | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.request = request
+        self.started_at = started_at
+        self.ended_at = ended_at
+        self.cause = cause
+
+    def __str__(self) -> str:
+        """Say what is open and where to look."""
+        since = (
+            f" since {self.started_at:%Y-%m-%d %H:%M:%SZ}" if self.started_at else ""
+        )
+        return self.args[0] or (
+            "the submission may or may not have created a job, and was not repeated "
+            f"({self.cause}); if it did, the image appears in the history{since}"
+        )
+
+
+class JobError(PictoryError):
+    """A job gave no image.
+
+    Attributes:
+        job_id: The job.
+    """
+
+    def __init__(self, message: str = "", *, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        """Name the job and what became of it."""
+        return f"job {shorten(self.job_id)}: {self.args[0] or self._what()}"
+
+    def _what(self) -> str:
+        return "no image"
+
+
+class JobFailedError(JobError):
+    """The service says that the job failed.
+
+    Attributes:
+        code: The service's word for the cause, if it gave one.
+        message: The service's sentence, if it gave one.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        job_id: str = "",
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message or "", job_id=job_id)
+        self.message = message
+        self.code = code
+
+    def __str__(self) -> str:
+        """Name the job and the service's words for the cause."""
+        said = ": ".join(part for part in (self.code, self.message) if part)
+        cause = shorten(said, limit=300) if said else "no cause given"
+        return f"job {shorten(self.job_id)} failed ({cause})"
+
+
+class JobNotFoundError(JobError):
+    """The service does not know this job."""
+
+    def _what(self) -> str:
+        return "not found; is the id right, and of this account?"
+
+
+class JobExpiredError(JobError):
+    """The job's data was cleaned; a finished image may still be in the history."""
+
+    def _what(self) -> str:
+        return "its data was cleaned; look for the image in the history"
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """The job did not end in time.
+
+    Attributes:
+        still_running: True if only this wait ended and the handle is still polled;
+            False if the job's own time is over and nobody polls it any more.
+    """
+
+    def __init__(
+        self, message: str = "", *, job_id: str = "", still_running: bool = False
+    ) -> None:
+        super().__init__(message, job_id=job_id)
+        self.still_running = still_running
+
+    def _what(self) -> str:
+        if self.still_running:
+            return "not finished in time; it is still followed, wait for it again"
+        return "not finished in time; session.job(job_id) takes it up again"
+
+
+class PaginationError(PictoryError):
+    """The service named a page that was read already.
+
+    Attributes:
+        next_page_key: The repeated key.
+    """
+
+    def __init__(self, message: str = "", *, next_page_key: str = "") -> None:
+        super().__init__(message)
+        self.next_page_key = next_page_key
+
+    def __str__(self) -> str:
+        """Name the repeated key."""
+        return self.args[0] or (
+            f"page key {shorten(self.next_page_key)!r} was given a second time; "
+            "going on would repeat images for ever"
+        )
+
+
+class DownloadError(PictoryError):
+    """An image could not be saved. Nothing was left on disk.
+
+    Attributes:
+        url: Where it was to come from, without its query.
+        status: The HTTP status, or None if there was no answer.
+    """
+
+    def __init__(
+        self, message: str = "", *, url: str = "", status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.url = without_query(url)
+        self.status = status
+
+    def __str__(self) -> str:
+        """Name the place and the reason."""
+        return f"cannot download {self.url}: {self.args[0] or 'no reason given'}"
+
+
+class SessionClosedError(PictoryError):
+    """The session is closed.
+
+    Attributes:
+        job_id: The job that was still in progress; None if there was none. It goes
+            on at the service: ``job(job_id)`` of another session finds it.
+    """
+
+    def __init__(self, message: str = "", *, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        """Say what was lost sight of."""
+        if self.job_id is None:
+            return self.args[0] or "the session is closed"
+        return (
+            f"the session was closed while job {self.job_id} was in progress; it goes "
+            "on at the service, and job(job_id) of another session finds it"
+        )
+
+
+class WrongLoopError(PictoryError, RuntimeError):
+    """The session belongs to another event loop that is still alive, or process."""

@@ -1,0 +1,90 @@
+"""The account's images, newest first, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from pictory_async._models import HistoryImage, HistoryPage
+from pictory_async._paging import Cursor
+
+FetchPage = Callable[[str | None], Awaitable[HistoryPage]]
+
+
+class ImageHistory:
+    """Streams the history: ``async for image in session.history()``.
+
+    `pages` streams whole pages instead; both share one place in the history. A page
+    is fetched when it is needed, so leaving the loop costs nothing more. After an
+    error, or after leaving the loop, the same object goes on where it was, without
+    loss or repetition.
+
+    Cancelling a step loses nothing: the page is fetched again by the next one.
+
+    Raises (on iteration):
+        PaginationError: The service named a page that was read before.
+        APIError, TransportError, InvalidResponseError: The page could not be had.
+
+    Source: https://docs.pictory.ai/api-reference/ai-studio/get-images
+    """
+
+    def __init__(self, fetch: FetchPage, cursor: Cursor) -> None:
+        self._fetch = fetch
+        self._cursor = cursor
+        self._buffer: deque[HistoryImage] = deque()
+        self._lock = asyncio.Lock()
+
+    @property
+    def next_page_key(self) -> str | None:
+        """The first page not yet fetched; None before the first and at the end.
+
+        ``session.history(start=key)`` goes on from there, tomorrow too.
+        """
+        return self._cursor.next_page_key
+
+    def __aiter__(self) -> ImageHistory:
+        """Return itself: the place in the history is one."""
+        return self
+
+    async def __anext__(self) -> HistoryImage:
+        """Return the next image."""
+        async with self._lock:  # two tasks may share one history
+            while not self._buffer:
+                page = await self._next_page()
+                if page is None:
+                    raise StopAsyncIteration
+                self._buffer.extend(page.images)
+            return self._buffer.popleft()
+
+    def pages(self) -> AsyncIterator[HistoryPage]:
+        """Iterate by page; first over the rest of a page that was begun by image."""
+        return _Pages(self._rest_or_next_page)
+
+    async def _rest_or_next_page(self) -> HistoryPage | None:
+        async with self._lock:
+            if not self._buffer:
+                return await self._next_page()
+            rest = tuple(self._buffer)
+            self._buffer.clear()
+            return HistoryPage(images=rest, next_page_key=self.next_page_key)
+
+    async def _next_page(self) -> HistoryPage | None:
+        """Fetch a page; the place moves only once it is here."""
+        if self._cursor.ended:
+            return None
+        page = await self._fetch(self._cursor.check())
+        return self._cursor.receive(page)
+
+
+class _Pages(AsyncIterator[HistoryPage]):
+    """Not a generator: one is dead after its first error, and pages would be lost."""
+
+    def __init__(self, step: Callable[[], Awaitable[HistoryPage | None]]) -> None:
+        self._step = step
+
+    async def __anext__(self) -> HistoryPage:
+        page = await self._step()
+        if page is None:
+            raise StopAsyncIteration
+        return page

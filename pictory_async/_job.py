@@ -1,0 +1,133 @@
+"""The live state of one job, shared by its handle and the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from pictory_async._endpoints import Call
+from pictory_async._errors import PictoryError
+from pictory_async._models import ImageRequest, JobState, JobStatus
+from pictory_async._polling import PollPolicy
+from pictory_async._tasks import Signal
+from pictory_async._wire import JobReport
+
+ResultT = TypeVar("ResultT")
+
+
+class Endpoint(Protocol[ResultT]):
+    """How to ask for a job of one kind."""
+
+    def __call__(
+        self, job_id: str, *, request: ImageRequest | None
+    ) -> Call[JobReport[ResultT]]:
+        """Return the call that asks for *job_id*."""
+        ...
+
+
+class Job(Generic[ResultT]):
+    """What is known of one job. It has identity, and is changed in one place.
+
+    A plain class with slots: ten thousand of these are in flight at once.
+    """
+
+    __slots__ = (
+        "attached",
+        "changed",
+        "due",
+        "ended",
+        "ended_at",
+        "endpoint",
+        "error",
+        "job_id",
+        "last_running",
+        "now",
+        "policy",
+        "poll_again",
+        "polling",
+        "polls",
+        "request",
+        "result",
+        "started_at",
+        "state",
+        "version",
+    )
+
+    def __init__(
+        self,
+        job_id: str,
+        *,
+        endpoint: Endpoint[ResultT],
+        request: ImageRequest | None,
+        policy: PollPolicy,
+        now: Callable[[], float],
+    ) -> None:
+        self.job_id = job_id
+        self.endpoint = endpoint
+        self.request = request
+        self.attached = request is None
+        self.now = now
+        self.started_at = now()
+        self.ended_at: float | None = None
+        self.state = JobState.IN_PROGRESS
+        self.result: ResultT | None = None
+        self.error: PictoryError | None = None
+        self.polls = 0
+        self.version = 0  # grows with each change
+        self.changed = Signal()
+        self.ended = Signal()
+        # The scheduler's notes.
+        self.policy = policy
+        self.due: float | None = None  # None while it is ready, or being polled
+        self.polling = False
+        self.poll_again = False
+        self.last_running = 0.0  # seconds from the start to that poll
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has its result or its error."""
+        return self.ended_at is not None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the submission or attachment, up to the end."""
+        end = self.now() if self.ended_at is None else self.ended_at
+        return end - self.started_at
+
+    @property
+    def status(self) -> JobStatus:
+        """A picture of this moment."""
+        return JobStatus(
+            job_id=self.job_id,
+            state=self.state,
+            polls=self.polls,
+            elapsed=self.elapsed,
+            # A final word says how it ended; an error tells of all other ends.
+            error=None if self.state.final else self.error,
+        )
+
+    def call(self) -> Call[JobReport[ResultT]]:
+        """Return the call that asks how the job stands."""
+        return self.endpoint(self.job_id, request=self.request)
+
+    def hear(self, state: JobState | None) -> None:
+        """Count a poll, and note the service's word if there was one."""
+        self.polls += 1
+        self.state = state or self.state
+        self._tell()
+
+    def settle(self, outcome: Any) -> None:
+        """End the job with a result or an error; the first outcome stays."""
+        if self.done:
+            return
+        if isinstance(outcome, PictoryError):
+            self.error = outcome
+        else:
+            self.result = outcome
+        self.ended_at = self.now()
+        self.ended.fire()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.version += 1
+        self.changed.fire()

@@ -1,0 +1,133 @@
+"""A request from its turn to its value: attempts, throttling, retries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from pictory_async._endpoints import Call
+from pictory_async._errors import PictoryError, SubmissionUnknownError
+from pictory_async._models import ImageRequest
+from pictory_async._retry import (
+    GiveUp,
+    LeaveOpen,
+    Rand,
+    RetryPolicy,
+    Tally,
+    TryAgain,
+    decide,
+    is_throttling,
+)
+from pictory_async._slots import Slots
+from pictory_async._transport import Permit, Transport
+
+ValueT = TypeVar("ValueT")
+logger = logging.getLogger("pictory_async")
+
+
+class Requests:
+    """Sends calls, each attempt in its turn."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        slots: Slots,
+        retries: RetryPolicy,
+        rand: Rand = random.random,
+    ) -> None:
+        self.transport = transport
+        self.slots = slots
+        self.retries = retries
+        self._rand = rand
+
+    async def once(self, call: Call[ValueT], *, permit: Permit | None = None) -> ValueT:
+        """Make one attempt at *call* and return its value.
+
+        Raises:
+            PictoryError: The attempt failed; nothing was tried again.
+        """
+        await self.slots.acquire(call.kind)
+        started = asyncio.get_running_loop().time()
+        try:
+            return call.read(await self.transport.send(call, permit=permit))
+        except PictoryError as error:
+            self._slow_down(error, started)
+            raise
+        finally:
+            self.slots.release()
+
+    async def fetch(
+        self, call: Call[ValueT], *, permit: Permit | None = None
+    ) -> ValueT:
+        """Try *call* as often as it is safe and worth while.
+
+        Raises:
+            SubmissionUnknownError: A paid call may have created a job.
+            PictoryError: It failed; a paid call created nothing.
+        """
+        permit = permit or Permit()
+        attempt = partial(self.once, call, permit=permit)
+        return await self.persist(attempt, permit=permit, request=call.request)
+
+    async def persist(
+        self,
+        attempt: Callable[[], Awaitable[ValueT]],
+        *,
+        permit: Permit,
+        request: ImageRequest | None = None,
+    ) -> ValueT:
+        """Repeat *attempt* until it succeeds or `decide` ends it.
+
+        Args:
+            attempt: Raises our errors.
+            permit: Renewed before each further attempt.
+            request: What a paid attempt asks for; None if it costs nothing.
+        """
+        tally = Tally()
+        while True:
+            started_at = datetime.now(UTC)
+            try:
+                return await attempt()
+            except PictoryError as exc:
+                error = exc
+            step = decide(
+                error,
+                paid=request is not None,
+                tally=tally,
+                policy=self.retries,
+                rand=self._rand,
+            )
+            match step:
+                case LeaveOpen(cause):
+                    raise unknown(request, started_at, cause) from cause
+                case GiveUp():
+                    raise error
+                case TryAgain(after, tally):
+                    permit.renew()
+                    logger.info("retried: %s; again in %.2f s", error, after)
+                    await asyncio.sleep(after)
+
+    def _slow_down(self, error: PictoryError, started: float) -> None:
+        if is_throttling(error):
+            asked: float | None = getattr(error, "retry_after", None)
+            longest = self.retries.max_retry_after
+            pause = None if asked is None else min(asked, longest)
+            self.slots.throttle(started=started, retry_after=pause)
+
+
+def unknown(
+    request: ImageRequest | None, started_at: datetime, cause: PictoryError
+) -> SubmissionUnknownError:
+    """Return the error for a paid request whose outcome is open since *started_at*."""
+    return SubmissionUnknownError(
+        request=request,
+        started_at=started_at,
+        ended_at=datetime.now(UTC),
+        cause=cause,
+    )

@@ -1,0 +1,139 @@
+"""What stands behind a session: the engine of the present loop, and the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+from pictory_async._endpoints import image_job
+from pictory_async._engine import Engine, Settings
+from pictory_async._errors import SessionClosedError, WrongLoopError
+from pictory_async._handle import JobHandle
+from pictory_async._job import Job
+from pictory_async._models import GeneratedImage, ImageRequest
+from pictory_async._tasks import Signal
+
+logger = logging.getLogger("pictory_async")
+
+
+class Runtime:
+    """Opens an engine on first use, and keeps the jobs, which may outlive it.
+
+    A job that was in progress when its loop was closed is followed on by the engine
+    of the next one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.closed = False
+        self.handles: dict[str, JobHandle[GeneratedImage]] = {}
+        self._jobs: dict[str, Job[GeneratedImage]] = {}
+        self._engine: Engine | None = None
+        self._quieter = Signal()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something would be left open if this were forgotten now."""
+        engine = self._engine
+        return not self.closed and engine is not None and not engine.loop.is_closed()
+
+    def use(self) -> Engine:
+        """Return the engine of the running loop; open it if there is none.
+
+        Raises:
+            SessionClosedError: Closed is closed.
+            WrongLoopError: Another loop, still alive, has it; or another process.
+        """
+        if self.closed:
+            raise SessionClosedError
+        if self._engine is None or self._engine.loop.is_closed():
+            self._engine = Engine(
+                self.settings,
+                accept=self.follow,
+                on_end=self._quieter.fire,
+                on_job_end=self._on_job_end,
+            )
+            for job in self._jobs.values():
+                self._engine.scheduler.follow(job)
+        _check(self._engine)
+        return self._engine
+
+    def enter(self) -> None:
+        """Check that the running loop may wait for these jobs."""
+        self.use()
+
+    def poll_now(self, job: Job[Any]) -> None:
+        """Ask for *job* at once."""
+        self.use().scheduler.poll_now(job)
+
+    def follow(
+        self, job_id: str, request: ImageRequest | None
+    ) -> JobHandle[GeneratedImage]:
+        """Return the handle of *job_id*, and have it polled.
+
+        Nothing is awaited here, so an id that is known cannot be lost. While the
+        session closes, the last ids come in too, and are told like the others.
+        """
+        if job_id in self.handles:
+            return self.handles[job_id]
+        engine = self._engine
+        assert engine is not None  # noqa: S101 - ids come from an open engine
+        job = Job(
+            job_id,
+            endpoint=image_job,
+            request=request,
+            policy=self.settings.polling,
+            now=engine.loop.time,
+        )
+        handle = JobHandle(job, follower=self)
+        self._jobs[job_id], self.handles[job_id] = job, handle
+        engine.scheduler.follow(job)
+        return handle
+
+    async def drain(self) -> None:
+        """Wait until no job and no submission is in progress."""
+        engine = self.use()
+        while self._jobs or engine.submitter.busy:
+            await self._quieter.wait()
+
+    async def aclose(self) -> None:
+        """Close for good; see `PictorySession.aclose`."""
+        engine = self._engine
+        if engine is None or engine.loop.is_closed():
+            self.closed = True
+            self._tell_jobs()
+            return
+        _check(engine)
+        self.closed = True
+        await engine.aclose(tell_jobs=self._tell_jobs)
+
+    def _on_job_end(self, job: Job[Any]) -> None:
+        del self._jobs[job.job_id], self.handles[job.job_id]
+        self._quieter.fire()
+
+    def _tell_jobs(self) -> None:
+        if self._jobs:
+            logger.warning(
+                "closed with jobs in progress, which go on at the service: %s",
+                ", ".join(self._jobs),
+            )
+        for job_id, job in self._jobs.items():
+            job.settle(SessionClosedError(job_id=job_id))
+        self._jobs.clear()
+        self.handles.clear()
+        self._quieter.fire()
+
+
+def _check(engine: Engine) -> None:
+    if engine.process != os.getpid():
+        raise WrongLoopError(
+            "the session was opened before this process was forked off; make a new "
+            "one here"
+        )
+    if engine.loop is not asyncio.get_running_loop():
+        raise WrongLoopError(
+            "the session belongs to another event loop, which is still alive; use one "
+            "session a loop, or close this one there first"
+        )

@@ -1,0 +1,234 @@
+"""One scheduler for all jobs of a session: a queue of due times and a few workers."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pictory_async._catalogue import DEFAULT_MODEL
+from pictory_async._errors import (
+    JobFailedError,
+    JobTimeoutError,
+    PictoryError,
+    SessionClosedError,
+)
+from pictory_async._job import Job
+from pictory_async._polling import Backoff, PollAgain, Settle, judge
+from pictory_async._requests import Requests
+from pictory_async._tasks import TaskOwner
+from pictory_async._text import shorten
+from pictory_async._wire import JobReport
+
+logger = logging.getLogger("pictory_async")
+
+
+class Scheduler:
+    """Polls each job when it is due, until it has ended or its time is over.
+
+    There is one timer for the next poll and one for the next deadline, and a worker
+    task only while it has something to ask: timers and tasks follow the requests in
+    flight, not the jobs in flight.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: Requests,
+        tasks: TaskOwner,
+        workers: int,
+        job_timeout: float | None,
+        on_end: Callable[[Job[Any]], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._requests = requests
+        self._tasks = tasks
+        self._idle_workers = workers
+        self._job_timeout = math.inf if job_timeout is None else job_timeout
+        self._on_end = on_end
+        self._numbers = itertools.count()
+        self._queue: list[tuple[float, int, Job[Any]]] = []
+        self._ready: deque[Job[Any]] = deque()
+        # In order of their start, and so of their deadline: it is the same for all.
+        self._jobs: dict[Job[Any], None] = {}
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._odd_words: set[str] = set()
+
+    def follow(self, job: Job[Any]) -> None:
+        """Poll *job* from now on; at once if it was started elsewhere."""
+        self._jobs[job] = None
+        now = self._loop.time()
+        self._put(job, now if job.attached else now + self._delay(job))
+        if self._deadline_timer is None:
+            self._watch_deadlines()
+
+    def poll_now(self, job: Job[Any]) -> None:
+        """Ask for *job* at once; again if the present poll may be too old to know."""
+        if job.polling:
+            job.poll_again = True
+        elif job.due is not None:
+            self._put(job, self._loop.time())
+
+    def close(self) -> None:
+        """Stop the timers and drop what is queued; workers belong to their owner."""
+        for timer in (self._poll_timer, self._deadline_timer):
+            if timer is not None:
+                timer.cancel()
+        self._queue.clear()
+        self._ready.clear()
+
+    # --- when ---------------------------------------------------------------------
+
+    def _put(self, job: Job[Any], due: float) -> None:
+        job.due = due
+        heapq.heappush(self._queue, (due, next(self._numbers), job))
+        self._set_poll_timer()
+
+    def _set_poll_timer(self) -> None:
+        """Have one timer, for the head of the queue."""
+        if not self._queue:
+            return
+        due = self._queue[0][0]
+        if self._poll_timer is not None:
+            if self._poll_timer.when() <= due:
+                return
+            self._poll_timer.cancel()
+        self._poll_timer = self._loop.call_at(due, self._on_due)
+
+    def _on_due(self) -> None:
+        self._poll_timer = None
+        now = self._loop.time()
+        while self._queue and self._queue[0][0] <= now:
+            due, _, job = heapq.heappop(self._queue)
+            if job.due == due and not job.done:  # else it was put elsewhere since
+                job.due = None
+                self._ready.append(job)
+        self._set_poll_timer()
+        for _ in range(min(self._idle_workers, len(self._ready))):
+            self._idle_workers -= 1
+            self._tasks.spawn(self._work(), name="pictory-poll")
+
+    def _watch_deadlines(self) -> None:
+        """End the jobs whose time is over, and wait for the next deadline."""
+        self._deadline_timer = None
+        now = self._loop.time()
+        while job := next(iter(self._jobs), None):
+            deadline = job.started_at + self._job_timeout
+            if deadline > now:
+                if deadline < math.inf:
+                    self._deadline_timer = self._loop.call_at(
+                        deadline, self._watch_deadlines
+                    )
+                return
+            self._end(job, JobTimeoutError(job_id=job.job_id))
+
+    def _delay(self, job: Job[Any]) -> float:
+        """Return what the job's policy says; a broken one is replaced for this job."""
+        model = _model(job)
+        try:
+            delay = job.policy.delay(polls=job.polls, elapsed=job.elapsed, model=model)
+            if not 0 <= delay < math.inf:
+                raise ValueError(f"delay must be seconds from 0, not {delay!r}")
+        except Exception:
+            logger.exception(
+                "poll policy failed for job %s; Backoff instead", job.job_id
+            )
+            job.policy = Backoff()
+            return self._delay(job)
+        return delay
+
+    # --- what ---------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Poll what is ready, until nothing is."""
+        try:
+            while self._ready:
+                job = self._ready.popleft()
+                if not job.done:
+                    await self._poll(job)
+        finally:
+            self._idle_workers += 1
+
+    async def _poll(self, job: Job[Any]) -> None:
+        asked_at = job.elapsed
+        job.polling = True
+        heard: JobReport[Any] | PictoryError
+        try:
+            heard = await self._requests.once(job.call())
+        except SessionClosedError:
+            return  # whoever closes the session tells the job
+        except PictoryError as error:
+            heard = error
+        finally:
+            job.polling = False
+        if not job.done:  # its time may be over meanwhile
+            self._hear(job, heard, asked_at)
+
+    def _hear(
+        self, job: Job[Any], heard: JobReport[Any] | PictoryError, asked_at: float
+    ) -> None:
+        """Act on the answer to a poll that went out *asked_at* seconds of the job."""
+        running = isinstance(heard, JobReport) and heard.error is None
+        job.hear(heard.state if isinstance(heard, JobReport) else None)
+        match judge(heard, elapsed=job.elapsed, attached=job.attached):
+            case Settle(outcome):
+                self._learn(job, outcome)
+                self._end(job, outcome)
+            case PollAgain(at_least):
+                if running:
+                    job.last_running = asked_at
+                self._log_unless_plain(job, heard)
+                self._put_again(job, at_least)
+
+    def _put_again(self, job: Job[Any], at_least: float) -> None:
+        at_least = min(at_least, self._requests.retries.max_retry_after)
+        delay = 0.0 if job.poll_again else self._delay(job)
+        job.poll_again = False
+        self._put(job, self._loop.time() + max(delay, at_least))
+
+    def _learn(self, job: Job[Any], outcome: object) -> None:
+        """Tell the policy how long a job took that ended in its own way."""
+        own_end = not isinstance(outcome, PictoryError)
+        if job.attached or not (own_end or isinstance(outcome, JobFailedError)):
+            return
+        try:
+            job.policy.ended(
+                model=_model(job), earliest=job.last_running, latest=job.elapsed
+            )
+        except Exception:
+            logger.exception("poll policy failed to learn from job %s", job.job_id)
+
+    def _end(self, job: Job[Any], outcome: object) -> None:
+        del self._jobs[job]
+        job.due = None
+        job.settle(outcome)
+        if isinstance(outcome, PictoryError):
+            logger.warning("failed: %s", outcome)
+        else:
+            logger.info("completed: job %s, %d polls", job.job_id, job.polls)
+        self._on_end(job)
+
+    def _log_unless_plain(
+        self, job: Job[Any], heard: JobReport[Any] | PictoryError
+    ) -> None:
+        if isinstance(heard, PictoryError):
+            logger.info("poll failed, asking again: job %s: %s", job.job_id, heard)
+        elif not heard.state.documented and heard.state not in self._odd_words:
+            self._odd_words.add(heard.state)
+            logger.warning(
+                "job %s is in state %r, which this release does not know; still "
+                "polling",
+                job.job_id,
+                shorten(heard.state),
+            )
+
+
+def _model(job: Job[Any]) -> str:
+    named = job.request.model if job.request else None
+    return named or DEFAULT_MODEL

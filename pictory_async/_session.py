@@ -1,0 +1,349 @@
+"""The session: where users begin."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from pictory_async._checks import (
+    checked_job_id,
+    checked_limit,
+    checked_since,
+    checked_start,
+    checked_timeout,
+)
+from pictory_async._configuration import find_api_key, find_base_url
+from pictory_async._download import save
+from pictory_async._endpoints import image_page
+from pictory_async._engine import Engine, Settings
+from pictory_async._errors import InvalidRequestError, RequestTimeoutError
+from pictory_async._handle import JobHandle
+from pictory_async._history import ImageHistory
+from pictory_async._models import (
+    GeneratedImage,
+    HistoryImage,
+    HistoryPage,
+    ImageRequest,
+)
+from pictory_async._pace import Limits
+from pictory_async._paging import Cursor
+from pictory_async._polling import Backoff, PollPolicy
+from pictory_async._retry import RetryPolicy
+from pictory_async._runtime import Runtime
+from pictory_async._submit import Submission, submission_for
+
+
+class PictorySession:
+    """A client of the image API: submits, follows, lists and downloads.
+
+    ::
+
+        async with PictorySession() as session:
+            image = await session.generate("A lighthouse at dawn")
+
+    The constructor does no I/O and needs no event loop. The session opens on first
+    use and belongs to the loop of that use; opening, using and closing may happen in
+    different tasks, such as the cells of a notebook. After its loop was closed it
+    opens anew on the next one, and goes on with its jobs there.
+
+    Args:
+        api_key: The key, as it is (no "Bearer"); else ``$PICTORY_API_KEY``.
+        base_url: Else ``$PICTORY_API_BASE_URL``, else the service's own.
+        polling: When jobs are asked for; `Backoff` by default.
+        retries: What is tried again, and how often.
+        limits: How much is sent at once, and how fast.
+        request_timeout: Seconds for one attempt, from its turn to its last byte.
+        job_timeout: Seconds from the submission until a handle fails with
+            `JobTimeoutError`; None to follow jobs for ever.
+        http: Your own `aiohttp.ClientSession`, such as one with a proxy. It is used
+            as it is and never closed.
+
+    Raises:
+        ConfigurationError: There is no usable key or base URL.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | URL | None = None,
+        polling: PollPolicy | None = None,
+        retries: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        request_timeout: float = 30.0,
+        job_timeout: float | None = 900.0,
+        http: aiohttp.ClientSession | None = None,
+    ) -> None:
+        if not checked_timeout(request_timeout, field="request_timeout"):
+            reason = "must be seconds above 0"
+            raise InvalidRequestError(field="request_timeout", reason=reason)
+        settings = Settings(
+            api_key=find_api_key(api_key, os.environ),
+            base_url=find_base_url(base_url, os.environ),
+            polling=polling or Backoff(),
+            retries=retries or RetryPolicy(),
+            limits=limits or Limits(),
+            request_timeout=request_timeout,
+            job_timeout=checked_timeout(job_timeout, field="job_timeout"),
+            http=http,
+        )
+        self._runtime = Runtime(settings)
+
+    # --- images -------------------------------------------------------------------
+
+    async def submit(
+        self,
+        prompt_or_request: str | ImageRequest,
+        *,
+        model: str | None = None,
+        aspect_ratio: str | None = None,
+        style: str | None = None,
+        reference_image_url: str | None = None,
+        webhook: str | None = None,
+    ) -> JobHandle[GeneratedImage]:
+        """Ask for an image; return its handle once the service accepted the job.
+
+        Args:
+            prompt_or_request: A prompt of 5 to 5,000 characters, or an `ImageRequest`,
+                whose fields the options override.
+            model: A name of `MODELS`; the service's default is ``seedream3.0``.
+            aspect_ratio: Such as ``"16:9"``; the model's first by default.
+            style: Such as ``"photorealistic"``; none by default.
+            reference_image_url: A publicly accessible picture to go by.
+            webhook: A URL that gets a POST when the job ends.
+
+        Cancelling this before the request goes out sends nothing. Once it is on the
+        wire it is finished in the background, and an accepted job is in `jobs`.
+
+        Raises:
+            InvalidRequestError: A value is not allowed; nothing was sent.
+            APIError: The service refused; nothing was created.
+            TransportError: Nothing was sent (*sent* is false).
+            SubmissionUnknownError: A job may have been created; not sent again.
+            SessionClosedError: The session is closed; nothing was sent.
+        """
+        given = {
+            "model": model,
+            "aspect_ratio": aspect_ratio,
+            "style": style,
+            "reference_image_url": reference_image_url,
+            "webhook": webhook,
+        }
+        submission = submission_for(_request(prompt_or_request, given))
+        return await self._runtime.use().submitter.submit(submission)
+
+    async def generate(
+        self,
+        prompt_or_request: str | ImageRequest,
+        *,
+        model: str | None = None,
+        aspect_ratio: str | None = None,
+        style: str | None = None,
+        reference_image_url: str | None = None,
+        webhook: str | None = None,
+        timeout: float | None = None,
+    ) -> GeneratedImage:
+        """Ask for an image and wait for it: `submit`, then ``await`` the handle.
+
+        Args:
+            prompt_or_request: As for `submit`, like the options.
+            model: As for `submit`.
+            aspect_ratio: As for `submit`.
+            style: As for `submit`.
+            reference_image_url: As for `submit`.
+            webhook: As for `submit`.
+            timeout: Seconds from this call; None leaves it to *job_timeout*.
+
+        Cancelling this is as for `submit`; an accepted job goes on, in `jobs`.
+
+        Raises:
+            JobTimeoutError: *timeout* is over; the job is followed on, in `jobs`.
+            RequestTimeoutError: *timeout* was over before the service accepted. If
+                *sent* is true the request is finished in the background.
+            PictoryError: As for `submit` and for awaiting a `JobHandle`.
+        """
+        checked_timeout(timeout)
+        given = {
+            "model": model,
+            "aspect_ratio": aspect_ratio,
+            "style": style,
+            "reference_image_url": reference_image_url,
+            "webhook": webhook,
+        }
+        submission = submission_for(_request(prompt_or_request, given))
+        engine = self._runtime.use()
+        if timeout is None:
+            return await (await engine.submitter.submit(submission))
+        until = engine.loop.time() + timeout
+        handle = await _accepted_before(until, engine, submission)
+        return await handle.result(timeout=max(until - engine.loop.time(), 0))
+
+    def job(self, job_id: str) -> JobHandle[GeneratedImage]:
+        """Follow a job that was started anywhere, by its id. Needs a running loop.
+
+        A job that this session follows already keeps its handle; any other is asked
+        for at once.
+
+        Raises:
+            InvalidRequestError: This cannot be an id.
+            SessionClosedError: The session is closed.
+        """
+        self._runtime.use()
+        return self._runtime.follow(checked_job_id(job_id), None)
+
+    @property
+    def jobs(self) -> tuple[JobHandle[GeneratedImage], ...]:
+        """The handles still in progress, oldest first."""
+        return tuple(self._runtime.handles.values())
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until no job and no submission is in progress.
+
+        Cancelling this disturbs nothing.
+
+        Raises:
+            TimeoutError: *timeout* seconds were not enough; nothing was stopped.
+        """
+        checked_timeout(timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._runtime.drain()
+        except TimeoutError:
+            left = len(self._runtime.handles)
+            raise TimeoutError(f"{left} jobs are still in progress") from None
+
+    def history(
+        self,
+        *,
+        start: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> ImageHistory:
+        """Return the account's images, newest first, as an async iterator.
+
+        Args:
+            start: The `ImageHistory.next_page_key` to go on from; None for the newest.
+            since: Aware; images created before it end the iteration. Those without a
+                readable date do not.
+            limit: How many images at most.
+
+        Nothing is fetched until it is iterated over.
+
+        Raises:
+            InvalidRequestError: A value is not allowed.
+        """
+        cursor = Cursor(
+            checked_start(start), checked_since(since), checked_limit(limit)
+        )
+        return ImageHistory(self._fetch_page, cursor)
+
+    async def download(
+        self,
+        image: GeneratedImage | HistoryImage,
+        to: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> Path:
+        """Save an image to disk and return the file's path.
+
+        Args:
+            image: What to download. Its host never gets the API key.
+            to: A file, or a folder if it exists or ends in a separator; then the
+                name is made from the image's id and its type. Folders are made.
+            overwrite: Whether an existing file is replaced.
+
+        The file appears when it is complete. Cancelling this leaves nothing behind.
+
+        Raises:
+            DownloadError: It cannot be had; nothing was left on disk.
+            FileExistsError: There is a file already.
+            SessionClosedError: The session is closed.
+        """
+        if not isinstance(image, GeneratedImage | HistoryImage):
+            reason = f"must be an image, not {type(image).__name__}"
+            raise InvalidRequestError(field="image", reason=reason)
+        return await save(
+            self._runtime.use().requests,
+            url=image.url,
+            image_id=image.job_id if isinstance(image, GeneratedImage) else image.id,
+            to=to,
+            overwrite=overwrite,
+        )
+
+    # --- life ---------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open; leaving closes."""
+        self._runtime.use()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close; see `aclose`."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the session for good. Idempotent.
+
+        A request for an image that is on the wire gets 5 seconds to answer, so that
+        its job's id is known. Handles in progress end with `SessionClosedError`; the
+        jobs go on at the service. No task and no socket stays behind.
+
+        Cancelling this leaves the closing to go on in the background.
+
+        Raises:
+            WrongLoopError: Another loop, which is still alive, has the session.
+        """
+        await self._runtime.aclose()
+
+    def __del__(self) -> None:
+        """Warn of a session that was not closed."""
+        runtime = getattr(self, "_runtime", None)  # none if the constructor raised
+        if runtime is not None and runtime.is_open:
+            warnings.warn(
+                f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
+            )
+
+    def __repr__(self) -> str:
+        """Show the base URL and what is going on; never the key."""
+        jobs = f"{len(self._runtime.handles)} jobs in progress"
+        state = "closed" if self._runtime.closed else jobs
+        return f"<PictorySession {self._runtime.settings.base_url} {state}>"
+
+    async def _fetch_page(self, key: str | None) -> HistoryPage:
+        return await self._runtime.use().requests.fetch(image_page(key))
+
+
+def _request(
+    prompt_or_request: str | ImageRequest, options: dict[str, Any]
+) -> ImageRequest:
+    """Return the request, with the options that were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(prompt_or_request, ImageRequest):
+        return attrs.evolve(prompt_or_request, **given) if given else prompt_or_request
+    return ImageRequest(prompt_or_request, **given)
+
+
+async def _accepted_before(
+    until: float, engine: Engine, submission: Submission
+) -> JobHandle[GeneratedImage]:
+    try:
+        async with asyncio.timeout_at(until):
+            return await engine.submitter.submit(submission)
+    except TimeoutError:
+        sent = not submission.permit.withdraw()
+    what = "it is finished in the background" if sent else "nothing was created"
+    raise RequestTimeoutError(f"not accepted in time; {what}", sent=sent, method="POST")

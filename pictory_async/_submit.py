@@ -1,0 +1,146 @@
+"""Paid requests: sent once, and not lost when nobody waits any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import attrs
+
+from pictory_async._endpoints import Call, submit_image
+from pictory_async._errors import SessionClosedError, TransportError
+from pictory_async._handle import JobHandle
+from pictory_async._models import GeneratedImage, ImageRequest
+from pictory_async._requests import Requests, unknown
+from pictory_async._tasks import TaskOwner
+from pictory_async._transport import Permit
+
+logger = logging.getLogger("pictory_async")
+
+ImageHandle = JobHandle[GeneratedImage]
+Accept = Callable[[str, ImageRequest], ImageHandle]
+
+# Seconds that a POST on the wire gets to answer when the session closes.
+GRACE = 5.0
+
+
+@attrs.define(eq=False)
+class Submission:
+    """One paid request under way.
+
+    Attributes:
+        call: What is sent.
+        permit: Whether it may go out, and whether it has gone.
+        started_at: When it began (aware, UTC).
+        abandoned: Whether nobody waits for it any more.
+    """
+
+    call: Call[str]
+    permit: Permit = attrs.field(factory=Permit)
+    started_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    abandoned: bool = False
+
+
+class Submitter:
+    """Sends paid requests, each in a task of its own.
+
+    A web handler that is cancelled takes its waiting along, not the request: what is
+    on the wire is finished, so that the id of a paid job is never lost.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: Requests,
+        tasks: TaskOwner,
+        accept: Accept,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._requests = requests
+        self._tasks = tasks
+        self._accept = accept
+        self._on_end = on_end
+        self._under_way: dict[asyncio.Task[ImageHandle], Submission] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a submission is under way."""
+        return bool(self._under_way)
+
+    async def submit(self, submission: Submission) -> ImageHandle:
+        """Send the request; return the handle once the service accepted it.
+
+        Cancelling this before the request goes out sends nothing. Once it is on the
+        wire it is finished in the background.
+
+        Raises:
+            SubmissionUnknownError: It may have created a job.
+            SessionClosedError: The session was closed before it went out.
+            PictoryError: It created nothing.
+        """
+        task = self._tasks.spawn(self._send(submission), name="pictory-submit")
+        self._under_way[task] = submission
+        task.add_done_callback(self._ended)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            self._abandon(task, submission)
+            raise
+        if not task.cancelled():
+            return task.result()
+        # Cancelled by `aclose`: nobody else has the task.
+        if submission.permit.sent:
+            cause = TransportError("the session was closed", sent=True)
+            raise unknown(submission.call.request, submission.started_at, cause)
+        raise SessionClosedError
+
+    async def aclose(self) -> None:
+        """Withdraw what has not gone out, and wait a little for the rest."""
+        for task, submission in list(self._under_way.items()):
+            if submission.permit.withdraw():
+                task.cancel()
+        if self._under_way:
+            await asyncio.wait(list(self._under_way), timeout=GRACE)
+        for task in self._under_way:
+            task.cancel()
+
+    async def _send(self, submission: Submission) -> ImageHandle:
+        call = submission.call
+        job_id = await self._requests.fetch(call, permit=submission.permit)
+        assert call.request is not None  # noqa: S101 - a paid call has its request
+        # No await from here on: an id that is known is in session.jobs.
+        handle = self._accept(job_id, call.request)
+        if submission.abandoned:
+            logger.warning("job %s was accepted after its submit was cancelled", job_id)
+        else:
+            logger.info("submitted: job %s", job_id)
+        return handle
+
+    def _abandon(self, task: asyncio.Task[ImageHandle], submission: Submission) -> None:
+        submission.abandoned = True
+        if submission.permit.withdraw():
+            task.cancel()
+
+    def _ended(self, task: asyncio.Task[ImageHandle]) -> None:
+        submission = self._under_way.pop(task)
+        self._on_end()
+        if task.cancelled():
+            if submission.permit.sent and submission.abandoned:
+                logger.error(
+                    "a submit was given up on the wire; it may have created a job"
+                )
+            return
+        error = task.exception()  # marks it as seen
+        if error is not None and submission.abandoned:
+            logger.error("a cancelled submit ended with: %s", error)
+
+
+def submission_for(request: ImageRequest) -> Submission:
+    """Return what it takes to send *request*.
+
+    Raises:
+        InvalidRequestError: It cannot be written as JSON.
+    """
+    return Submission(submit_image(request))

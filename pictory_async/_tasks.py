@@ -1,0 +1,67 @@
+"""Background tasks with an owner, and waiting that harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+ValueT = TypeVar("ValueT")
+
+
+class TaskOwner:
+    """Named background tasks. Any task may start them; any task may end them.
+
+    A plain set, because a task group or cancel scope must be left by the task that
+    entered it, and a notebook's cells are different tasks.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(
+        self, coro: Coroutine[Any, Any, ValueT], *, name: str
+    ) -> asyncio.Task[ValueT]:
+        """Start *coro* as a task that is held until it ends."""
+        task = asyncio.get_running_loop().create_task(coro, name=name)
+        self._tasks.add(task)  # the loop itself holds only a weak reference
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """Cancel all tasks but this one and wait until they have ended. Idempotent.
+
+        Cancelling this is safe: every task has been told to stop by then.
+        """
+        while pending := self._tasks - {asyncio.current_task()}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending)
+
+
+class Signal:
+    """Wakes the tasks that wait for it. One that is cancelled disturbs no other."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        # Made when somebody waits: most handles of a big batch have no waiter.
+        self._waiters: set[asyncio.Future[None]] | None = None
+
+    async def wait(self) -> None:
+        """Return when the signal fires next. Cancelling this is safe."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters = self._waiters or set()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.discard(waiter)
+
+    def fire(self) -> None:
+        """Wake everyone who waits now."""
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
