@@ -1,0 +1,142 @@
+"""What can be made to go wrong with a request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+import attrs
+
+from pictory_async.sandbox import _replies as replies
+from pictory_async.sandbox._options import at_least
+from pictory_async.sandbox._recording import EndpointKind, SeenRequest
+
+if TYPE_CHECKING:
+    from pictory_async.sandbox._replies import Reply
+
+Action = Literal["pass", "answer", "drop", "truncate", "hang", "trickle"]
+
+
+Chaos = Callable[[SeenRequest], "Fault | None"]
+
+
+class When(TypedDict, total=False):
+    """Which requests a fault hits; the keyword arguments all faults share."""
+
+    on: EndpointKind | None
+    times: int | None
+    after: int
+    delay: float
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """Something that goes wrong with a request.
+
+    Make one with a class method: `answer`, `drop`, `truncate`, `hang`, `trickle` or
+    `slow`. All of them take the first four attributes as keyword arguments.
+
+    Attributes:
+        on: The kind of request it hits; None hits every kind.
+        times: How many requests it hits; None is without end.
+        after: How many matching requests it lets pass first.
+        delay: Seconds (loop time) between the arrival and what happens then.
+        action: What happens: the name of the class method, "pass" for `slow`.
+        handled: Whether the request takes effect (a job is created, and paid).
+        reply: What `answer` sends.
+        keep: Bytes of the body that `truncate` lets through.
+        interval: Seconds between the bytes of `trickle`.
+    """
+
+    on: EndpointKind | None = None
+    times: int | None = attrs.field(default=1, validator=at_least(1))
+    after: int = attrs.field(default=0, validator=at_least(0))
+    delay: float = attrs.field(default=0.0, validator=at_least(0))
+    action: Action = "pass"
+    handled: bool = True
+    reply: Reply | None = None
+    keep: int = attrs.field(default=0, validator=at_least(0))
+    interval: float = attrs.field(default=1.0, validator=at_least(0))
+
+    @classmethod
+    def answer(
+        cls,
+        status: int,
+        *,
+        body: object = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | str | None = None,
+        handled: bool = False,
+        **when: Unpack[When],
+    ) -> Fault:
+        """Answer *status* instead of what the request deserves.
+
+        Args:
+            status: Any status, also one that no standard knows.
+            body: Text and bytes are sent as they are, anything else as JSON; None
+                is the body an API gateway sends with *status*.
+            content_type: Default: JSON, or ``text/html`` for text and bytes.
+            headers: Sent as well.
+            retry_after: Seconds or an HTTP date for a ``Retry-After`` header.
+            handled: True lets the request take effect before, as when a gateway
+                gives up waiting for a service that goes on.
+            **when: Which requests it hits: `on`, `times`, `after`, `delay`.
+        """
+        reply = replies.gateway_reply(status)
+        if body is not None:
+            reply = replies.any_reply(status, body, content_type)
+        extra = {**(headers or {}), **replies.retry_after(retry_after)}
+        reply = attrs.evolve(reply, headers=extra)
+        return cls(action="answer", handled=handled, reply=reply, **when)
+
+    @classmethod
+    def drop(cls, *, handled: bool = False, **when: Unpack[When]) -> Fault:
+        """Close the connection without an answer.
+
+        Args:
+            handled: True lets the request take effect before: the job exists, and
+                whoever sent it does not know its id.
+            **when: Which requests it hits: `on`, `times`, `after`, `delay`.
+        """
+        return cls(action="drop", handled=handled, **when)
+
+    @classmethod
+    def truncate(cls, *, keep: int = 0, **when: Unpack[When]) -> Fault:
+        """Handle it, send the headers and *keep* bytes of the body, and close.
+
+        Args:
+            keep: Bytes let through; at most all but one.
+            **when: Which requests it hits: `on`, `times`, `after`, `delay`.
+        """
+        return cls(action="truncate", keep=keep, **when)
+
+    @classmethod
+    def hang(cls, *, handled: bool = False, **when: Unpack[When]) -> Fault:
+        """Never answer, until the client goes away or the sandbox closes.
+
+        Args:
+            handled: True lets the request take effect before.
+            **when: Which requests it hits: `on`, `times`, `after`, `delay`.
+        """
+        return cls(action="hang", handled=handled, **when)
+
+    @classmethod
+    def trickle(cls, *, interval: float = 1.0, **when: Unpack[When]) -> Fault:
+        """Handle it, and send the body one byte at a time.
+
+        Args:
+            interval: Seconds (loop time) before each byte.
+            **when: Which requests it hits: `on`, `times`, `after`, `delay`.
+        """
+        return cls(action="trickle", interval=interval, **when)
+
+    @classmethod
+    def slow(cls, seconds: float, **when: Unpack[When]) -> Fault:
+        """Wait *seconds* (loop time), then handle and answer it as ever.
+
+        Args:
+            seconds: May be longer than the client waits: it is handled all the same.
+            **when: Which requests it hits: `on`, `times`, `after`.
+        """
+        return attrs.evolve(cls(**when), delay=seconds)

@@ -1,0 +1,72 @@
+"""What the sandbox remembers of the requests and webhooks it saw."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EndpointKind = Literal["submit", "job", "images", "file", "other"]
+
+
+@attrs.frozen(kw_only=True)
+class SeenRequest:
+    """One request as it arrived, whatever became of it.
+
+    Attributes:
+        kind: Which endpoint it was for; "other" is a path or method unknown to it.
+        target: The job id of a "job" request, the image id of a "file" request.
+        method: In upper case.
+        path: Decoded, with the ``/pictoryapis`` of the base URL, without the query.
+        query: Decoded.
+        headers: Looked up without regard to case.
+        raw: The body as received; empty if it was too big to be accepted.
+        at: Loop time of its arrival, in seconds.
+    """
+
+    kind: EndpointKind
+    target: str | None = None
+    method: str
+    path: str
+    query: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    raw: bytes = attrs.field(default=b"", repr=False)
+    at: float = 0.0
+
+    @property
+    def body(self) -> Any:
+        """The body as parsed JSON; None if there is none or it is not JSON."""
+        return parse_json(self.raw)
+
+
+@attrs.frozen(kw_only=True)
+class WebhookDelivery:
+    """One webhook POST and how it went.
+
+    Attributes:
+        job_id: The job it tells of.
+        url: Where it went.
+        payload: The JSON object that was sent.
+        status: Of the receiver's answer; None if there was none.
+        error: Why there was no answer; None if there was one.
+        at: Loop time at which it was sent, in seconds.
+    """
+
+    job_id: str
+    url: str
+    payload: Mapping[str, Any] = attrs.field(repr=False)
+    status: int | None = None
+    error: str | None = None
+    at: float = 0.0
+
+
+def parse_json(raw: bytes) -> Any:
+    """Return the JSON in *raw*, or None if it is none."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):  # deep nesting is no reason to fall over
+        return None

@@ -1,0 +1,326 @@
+"""The public face: one object that is a whole service."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pictory_async.sandbox import _replies as replies
+from pictory_async.sandbox._api import PREFIX
+from pictory_async.sandbox._gallery import Gallery
+from pictory_async.sandbox._gate import Gate
+from pictory_async.sandbox._options import Behavior, Throttle
+from pictory_async.sandbox._service import Service
+from pictory_async.sandbox._state import Duration, Failure, JobView
+from pictory_async.sandbox._validation import problems
+from pictory_async.sandbox._webhooks import WebhookSender
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from pictory_async.sandbox._faults import Chaos, Fault
+    from pictory_async.sandbox._history import ImageView
+    from pictory_async.sandbox._recording import SeenRequest, WebhookDelivery
+
+_SEVERAL: Final = (0.1, 0.5)
+
+
+class Sandbox:
+    """A stand-in for the Pictory AI Studio image API, in this process.
+
+    It listens on 127.0.0.1, answers as the documents say, makes real PNG files, and
+    goes wrong when told to::
+
+        async with Sandbox(seed=1) as sandbox:
+            sandbox.add_fault(Fault.answer(503, on="submit"))
+            async with PictorySession(
+                sandbox.api_key, base_url=sandbox.base_url
+            ) as session:
+                image = await session.generate("A red bicycle")
+
+    All times are seconds of the running loop's own clock, so a loop with a fake clock
+    drives it. It belongs to the loop it was started in; starting, using and closing it
+    may happen in different tasks. Closed, it may be started again, on the same port
+    and with all its jobs: an outage.
+
+    Args:
+        api_key: The only key it takes.
+        port: To listen on; 0 takes any that is free.
+        seed: Makes ids and durations the same in every run; None: different ones.
+        duration: Seconds a job takes: a number, the ends of a range to draw from, or
+            a function of the request body. ``math.inf``: until `finish`.
+        page_size: Images on a page of the history; the service's is 100.
+        credits: The AI credits to spend; None is without limit.
+        behavior: What to do where the documents are silent or disagree.
+        throttle: A rate limit on the API; None is without.
+        chaos: Asked about every request no scripted fault hits: returns what goes
+            wrong with it, or None. Its faults' `on`, `times` and `after` are ignored.
+        pictures: Draw the prompts, with Pillow; False serves plain PNG files of the
+            same size, which needs no Pillow and no time.
+        record: Keep `requests`; False for very long runs.
+        webhook_copies: How often each webhook is sent; 2 tests a receiver's memory.
+        webhook_timeout: Seconds a receiver has to answer.
+        keepalive_timeout: Seconds until an idle connection is closed.
+        started_at: What the calendar says at the first start (aware); None is now.
+
+    Raises:
+        ValueError: An option makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "pictai_sandbox_not_a_real_key",
+        port: int = 0,
+        seed: int | None = None,
+        duration: Duration = _SEVERAL,
+        page_size: int = 100,
+        credits: Decimal | float | None = None,  # noqa: A002 - the API's word
+        behavior: Behavior | None = None,
+        throttle: Throttle | None = None,
+        chaos: Chaos | None = None,
+        pictures: bool = True,
+        record: bool = True,
+        webhook_copies: int = 1,
+        webhook_timeout: float = 5.0,
+        keepalive_timeout: float = 75.0,
+        started_at: datetime | None = None,
+    ) -> None:
+        if not 1 <= page_size <= 100:
+            raise ValueError("page_size must be 1 to 100, as the service has it")
+        if started_at is not None and started_at.tzinfo is None:
+            raise ValueError("started_at must be aware: give it a tzinfo")
+        self.api_key = api_key
+        self._behavior = behavior or Behavior()
+        self._service = Service(
+            api_key=api_key,
+            port=port,
+            seed=seed,
+            duration=duration,
+            page_size=page_size,
+            balance=None if credits is None else Decimal(str(credits)),
+            behavior=self._behavior,
+            gate=Gate(throttle=throttle, chaos=chaos),
+            gallery=Gallery(pictures=pictures),
+            sender=WebhookSender(copies=webhook_copies, timeout=webhook_timeout),
+            record=record,
+            keepalive_timeout=keepalive_timeout,
+            started_at=started_at,
+        )
+
+    # Life
+
+    async def start(self) -> Self:
+        """Start listening.
+
+        Raises:
+            ImportError: Pictures are wanted and Pillow is not installed.
+            OSError: The port is taken.
+            RuntimeError: It is running, or was started in another loop before.
+        """
+        await self._service.start()
+        return self
+
+    async def aclose(self) -> None:
+        """Stop listening, drop what is being answered, end all tasks. Idempotent."""
+        await self._service.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """What stands for ``https://api.pictory.ai/pictoryapis``.
+
+        Raises:
+            RuntimeError: It has not been started.
+        """
+        return f"{self._service.origin}{PREFIX}"
+
+    # Scripts
+
+    def fail_next(
+        self,
+        times: int = 1,
+        *,
+        code: str = "IMAGE_GENERATION_FAILED",
+        message: str = "The image could not be generated",
+    ) -> None:
+        """Let the next *times* accepted jobs end as failed.
+
+        Args:
+            times: How many.
+            code: The job's ``error_code``; real ones for images are not documented.
+            message: The job's ``error_message``.
+        """
+        self._service.studio.plan_failures(times, Failure(code, message))
+
+    def hold(self) -> None:
+        """Keep every job in progress, those to come as well, until `release`."""
+        self._service.studio.hold(self._service.now())
+
+    def release(self) -> None:
+        """Undo `hold`: jobs that became due meanwhile end now."""
+        self._service.studio.release(self._service.now())
+
+    def finish(self, job_id: str) -> None:
+        """End a job now, as it would have ended. Nothing if it has ended.
+
+        Raises:
+            KeyError: There is no such job; so say all functions that take a job id.
+        """
+        self._service.studio.finish(self._service.job(job_id), self._service.now())
+
+    def fail(
+        self,
+        job_id: str,
+        *,
+        code: str = "IMAGE_GENERATION_FAILED",
+        message: str = "The image could not be generated",
+    ) -> None:
+        """End a job now as failed.
+
+        Raises:
+            ValueError: It has ended already.
+        """
+        self._service.studio.fail(
+            self._service.job(job_id), self._service.now(), Failure(code, message)
+        )
+
+    def clean(self, job_id: str) -> None:
+        """Let a job be ``cleaned``, as after the retention period."""
+        self._service.studio.clean(self._service.job(job_id), self._service.now())
+
+    def set_state(self, job_id: str, word: str) -> None:
+        """Let a job in progress be in the state *word*, also an undocumented one.
+
+        It stays so until `finish`, `fail` or `clean`; "in-progress" lets it end by
+        itself again if it is not due yet.
+
+        Raises:
+            ValueError: The job has ended, or *word* is how a job ends.
+        """
+        self._service.studio.set_state(self._service.job(job_id), word)
+
+    def answer_job(
+        self, job_id: str, body: object, *, status: int = 200, times: int | None = None
+    ) -> None:
+        """Answer polls of *job_id*, which need not exist, with *body*.
+
+        Args:
+            job_id: Any.
+            body: Text and bytes are sent as they are, anything else as JSON.
+            status: Of the answer.
+            times: How many polls get it; None is without end.
+        """
+        reply = replies.any_reply(status, body, replies.JSON)
+        self._service.api.override(job_id, reply, times)
+
+    def add_image(
+        self,
+        prompt: str,
+        *,
+        model: str = "seedream3.0",
+        aspect_ratio: str = "1:1",
+        style: str | None = None,
+        reference_image_url: str | None = None,
+    ) -> ImageView:
+        """Put an image into the history that was made elsewhere; now the newest.
+
+        Raises:
+            ValueError: The service would not have made it.
+        """
+        asked = {
+            "prompt": prompt,
+            "model": model,
+            "aspectRatio": aspect_ratio,
+            "style": style,
+            "referenceImageUrl": reference_image_url,
+        }
+        request = {name: value for name, value in asked.items() if value is not None}
+        if found := problems(request, self._behavior):
+            raise ValueError(str(found))
+        self._service.studio.advance(self._service.now())
+        return self._service.studio.add_image(request, self._service.now())
+
+    def add_fault(self, *faults: Fault) -> None:
+        """Let something go wrong with requests to come; the first added hits first."""
+        for fault in faults:
+            self._service.gate.plan.add(fault)
+
+    def clear_faults(self) -> None:
+        """Forget the faults that are still to come."""
+        self._service.gate.plan.clear()
+
+    # What happened
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The scripted faults still to come."""
+        return self._service.gate.plan.faults
+
+    @property
+    def requests(self) -> list[SeenRequest]:
+        """All requests in the order they arrived; empty with ``record=False``."""
+        return list(self._service.requests)
+
+    @property
+    def submitted(self) -> list[Mapping[str, Any]]:
+        """The bodies of the accepted image requests, in order."""
+        return [job.request for job in self._service.studio.jobs.values()]
+
+    @property
+    def jobs(self) -> dict[str, JobView]:
+        """All accepted jobs as they stand, by id, in the order of acceptance."""
+        self._service.catch_up()
+        return {
+            job_id: self._service.view(job)
+            for job_id, job in self._service.studio.jobs.items()
+        }
+
+    def job(self, job_id: str) -> JobView:
+        """Return one job as it stands."""
+        self._service.catch_up()
+        return self._service.view(self._service.job(job_id))
+
+    @property
+    def images(self) -> list[ImageView]:
+        """The history, newest first."""
+        self._service.catch_up()
+        return list(self._service.studio.history)
+
+    @property
+    def webhooks(self) -> list[WebhookDelivery]:
+        """The webhooks sent so far and how they went, in the order they were over."""
+        return list(self._service.sender.deliveries)
+
+    @property
+    def credits_used(self) -> Decimal:
+        """The AI credits of all completed jobs."""
+        self._service.catch_up()
+        return self._service.studio.credits_used
+
+    @property
+    def credits_left(self) -> Decimal | None:
+        """What a new job may cost; None is without limit."""
+        self._service.catch_up()
+        return self._service.studio.credits_left
+
+    @property
+    def throttled(self) -> int:
+        """How many requests the rate limit has refused."""
+        return self._service.gate.throttled
+
+    def polls(self, job_id: str) -> int:
+        """Return how often *job_id*, known or not, was asked about."""
+        return self._service.polls[job_id]

@@ -1,0 +1,192 @@
+"""The parts of the sandbox put together: state, endpoints, faults, server, timers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pictory_async.sandbox import _replies as replies
+from pictory_async.sandbox._api import FILES, Api
+from pictory_async.sandbox._replies import Reply, Site
+from pictory_async.sandbox._server import HOST, Server
+from pictory_async.sandbox._state import IN_PROGRESS, Duration, Job, JobView, Studio
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from pictory_async.sandbox._faults import Fault
+    from pictory_async.sandbox._gallery import Gallery
+    from pictory_async.sandbox._gate import Gate
+    from pictory_async.sandbox._options import Behavior
+    from pictory_async.sandbox._recording import SeenRequest
+    from pictory_async.sandbox._webhooks import WebhookSender
+
+_NOT_STARTED: Final = "start the sandbox first"
+
+
+class Service:
+    """What `Sandbox` shows to its users, without the names it shows it under."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        port: int,
+        seed: int | None,
+        duration: Duration,
+        page_size: int,
+        balance: Decimal | None,
+        behavior: Behavior,
+        gate: Gate,
+        gallery: Gallery,
+        sender: WebhookSender,
+        record: bool,
+        keepalive_timeout: float,
+        started_at: datetime | None,
+    ) -> None:
+        self.gate = gate
+        self.sender = sender
+        self.requests: list[SeenRequest] = []
+        self.polls: Counter[str] = Counter()
+        self.studio = Studio(
+            seed=seed,
+            duration=duration,
+            balance=balance,
+            on_submit=self._set_timer,
+            on_end=self._tell,
+        )
+        self.api = Api(
+            api_key=api_key, behavior=behavior, studio=self.studio, page_size=page_size
+        )
+        self._gallery = gallery
+        self._port = port
+        self._record = record
+        self._keepalive_timeout = keepalive_timeout
+        self._started_at = started_at
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Server | None = None
+        self._site: Site | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        self.now()  # says so if there is no port yet
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def site(self) -> Site:
+        """What job and image bodies are made with.
+
+        Raises:
+            RuntimeError: It has not been started.
+        """
+        if self._site is None:
+            raise RuntimeError(_NOT_STARTED)
+        return self._site
+
+    def now(self) -> float:
+        """Return the time of the loop the service lives in.
+
+        Raises:
+            RuntimeError: It has not been started.
+        """
+        if self._loop is None:
+            raise RuntimeError(_NOT_STARTED)
+        return self._loop.time()
+
+    async def start(self) -> None:
+        """Listen; see `Sandbox.start`."""
+        loop = asyncio.get_running_loop()
+        if self._server is not None:
+            raise RuntimeError("the sandbox is running already")
+        if self._loop not in {None, loop}:
+            raise RuntimeError("a sandbox stays in its loop: make a new one")
+        self._server = Server(
+            judge=self._judge,
+            respond=self._respond,
+            keepalive_timeout=self._keepalive_timeout,
+        )
+        try:
+            await self._gallery.load()
+            self._port = await self._server.start(self._port)
+        except BaseException:
+            self._server = None
+            raise
+        self._settle_in(loop)
+
+    async def aclose(self) -> None:
+        """End everything that runs."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.aclose()
+        await self.sender.aclose()
+
+    def job(self, job_id: str) -> Job:
+        """Return the job called *job_id* as it stands now."""
+        self.catch_up()
+        return self.studio.jobs[job_id]
+
+    def view(self, job: Job) -> JobView:
+        """Return what users see of *job*."""
+        return JobView(
+            job_id=job.job_id,
+            image_id=job.image_id,
+            request=job.request,
+            state=job.state,
+            polls=self.polls[job.job_id],
+            submitted_at=job.submitted_at,
+            ended_at=job.ended_at,
+        )
+
+    def catch_up(self) -> None:
+        """End the jobs that are due."""
+        self.studio.advance(self.now())
+
+    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        if self._site is None:
+            self._site = Site(
+                image_root=f"{self.origin}{FILES}{self.studio.owner}",
+                started_at=(self._started_at or datetime.now(UTC)).astimezone(UTC),
+                origin=loop.time(),
+            )
+        for job in self.studio.jobs.values():  # of the time before an outage
+            if job.state == IN_PROGRESS:
+                self._set_timer(job)
+
+    def _judge(self, seen: SeenRequest) -> Fault:
+        if self._record:
+            self.requests.append(seen)
+        if seen.kind == "job" and seen.target:
+            self.polls[seen.target] += 1
+        return self.gate.judge(seen)
+
+    async def _respond(self, seen: SeenRequest) -> Reply:
+        if seen.kind != "file":
+            return self.api.answer(seen, self.site, self.now())
+        self.catch_up()
+        image = self.studio.history.find(seen.target or "")
+        if image is None:
+            return replies.no_such_file()
+        body = await self._gallery.png(image)
+        return Reply(status=200, body=body, content_type="image/png")
+
+    def _set_timer(self, job: Job) -> None:
+        """See to it that a webhook is sent in time, though nobody may ask."""
+        if "webhook" in job.request and not math.isinf(job.due_at):
+            loop = asyncio.get_running_loop()
+            self._timers[job.job_id] = loop.call_at(job.due_at, self.catch_up)
+
+    def _tell(self, job: Job) -> None:
+        if timer := self._timers.pop(job.job_id, None):
+            timer.cancel()
+        url = job.request.get("webhook")
+        if url and self._server is not None:
+            self.sender.send(url, replies.job_body(job, self.site))

@@ -1,0 +1,1 @@
+"""The sandbox, driven over the loopback by a plain HTTP client."""
