@@ -1,0 +1,1 @@
+"""Checked by the type checkers, never run."""

@@ -1,0 +1,206 @@
+"""Uses every public name as a user would; mypy and pyright read it, nobody runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import assert_type
+
+import aiohttp
+from yarl import URL
+
+from pictory_async import (
+    MODELS,
+    APIError,
+    AuthenticationError,
+    Backoff,
+    BadRequestError,
+    ConfigurationError,
+    DownloadError,
+    FixedInterval,
+    GeneratedImage,
+    HistoryImage,
+    HistoryPage,
+    ImageHistory,
+    ImageRequest,
+    InvalidRequestError,
+    InvalidResponseError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    JobHandle,
+    JobNotFoundError,
+    JobState,
+    JobStatus,
+    JobTimeoutError,
+    Limits,
+    ModelInfo,
+    NotFoundError,
+    PaginationError,
+    PermissionDeniedError,
+    PictoryError,
+    PictorySession,
+    PollPolicy,
+    RateLimitedError,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    SessionClosedError,
+    SubmissionUnknownError,
+    TransportError,
+    WrongLoopError,
+    __version__,
+)
+from pictory_async.sandbox import (
+    Behavior,
+    Fault,
+    ImageView,
+    JobView,
+    Sandbox,
+    SeenRequest,
+    Throttle,
+    WebhookDelivery,
+)
+
+
+class EverySecond:
+    """A policy of one's own."""
+
+    def delay(self, *, polls: int, elapsed: float, model: str) -> float:
+        """Return one second."""
+        return 1.0 + 0 * (polls + elapsed + len(model))
+
+    def ended(self, *, model: str, earliest: float, latest: float) -> None:
+        """Learn nothing."""
+
+
+policy: PollPolicy = EverySecond()
+policy = Backoff(10, factor=1.25, maximum=30, jitter=0.1, rand=lambda: 0.5)
+policy = FixedInterval(15)
+
+
+async def session_api(http: aiohttp.ClientSession) -> None:
+    """Open, submit, follow, list, download, close."""
+    async with PictorySession() as first:
+        assert_type(first, PictorySession)
+    session = PictorySession(
+        "key",
+        base_url=URL("https://example.com"),
+        polling=policy,
+        retries=RetryPolicy(
+            5, first=0.5, factor=2, maximum=20, max_retry_after=120, throttled_for=300
+        ),
+        limits=Limits(concurrent_requests=32, requests_per_second=None),
+        request_timeout=30,
+        job_timeout=None,
+        http=http,
+    )
+    request = ImageRequest(
+        "A lighthouse",
+        model="seedream3.0",
+        aspect_ratio="1:1",
+        style=None,
+        reference_image_url=None,
+        webhook=None,
+        extra={"seed": 1},
+    )
+    assert_type(request.estimated_credits, Decimal | None)
+    job = await session.submit(request, style="vintage")
+    assert_type(job, JobHandle[GeneratedImage])
+    assert_type(await job, GeneratedImage)
+    assert_type(await job.result(timeout=3), GeneratedImage)
+    assert_type(await job.wait(timeout=3), JobStatus)
+    assert_type(job.status.state, JobState)
+    assert_type(job.status.error, PictoryError | None)
+    assert_type(job.request, ImageRequest | None)
+    assert_type(job.done(), bool)
+    async for status in job.updates():
+        assert_type(status, JobStatus)
+    job.poll_now()
+    image = await session.generate("A lighthouse", webhook="https://a", timeout=60)
+    assert_type(image.credits_used, Decimal | None)
+    assert_type(image.width, int | None)
+    assert_type(session.job("id"), JobHandle[GeneratedImage])
+    assert_type(session.jobs, tuple[JobHandle[GeneratedImage], ...])
+    await session.drain(timeout=1)
+    assert_type(await session.download(image, Path(), overwrite=True), Path)
+    await session.aclose()
+
+
+async def history_api(session: PictorySession) -> None:
+    """Walk by item and by page."""
+    history = session.history(start="key", since=datetime.now(UTC), limit=3)
+    assert_type(history, ImageHistory)
+    assert_type(history.next_page_key, str | None)
+    async for image in history:
+        assert_type(image, HistoryImage)
+        assert_type(image.created_at, datetime | None)
+        await session.download(image, "folder/")
+    async for page in history.pages():
+        assert_type(page, HistoryPage)
+        assert_type(page.images, tuple[HistoryImage, ...])
+
+
+def error_api(error: PictoryError) -> object:
+    """Tell errors apart by their attributes."""
+    match error:
+        case InvalidRequestError():
+            return error.field, error.reason
+        case (
+            BadRequestError()
+            | AuthenticationError()
+            | PermissionDeniedError()
+            | NotFoundError()
+            | RateLimitedError()
+            | ServerError()
+        ):
+            assert_type(error.retry_after, float | None)
+            return error.from_api
+        case APIError():
+            assert_type(error.fields, dict[str, tuple[str, ...]])
+            return error.status, error.code, error.message, error.body
+        case RequestTimeoutError() | TransportError():
+            return error.sent, error.method, error.path
+        case InvalidResponseError():
+            return error.where, error.why
+        case SubmissionUnknownError():
+            assert_type(error.started_at, datetime | None)
+            return error.request, error.ended_at, error.cause
+        case JobFailedError():
+            return error.job_id, error.code, error.message
+        case JobTimeoutError():
+            return error.still_running
+        case JobNotFoundError() | JobExpiredError() | JobError():
+            return error.job_id
+        case PaginationError():
+            return error.next_page_key
+        case DownloadError():
+            return error.url, error.status
+        case SessionClosedError():
+            return error.job_id
+        case ConfigurationError() | WrongLoopError() | _:
+            return __version__
+
+
+def catalogue_api() -> None:
+    """Look models up."""
+    assert_type(MODELS, Mapping[str, ModelInfo])
+    info = MODELS["seedream3.0"]
+    assert_type(info.aspect_ratios, tuple[str, ...])
+    assert_type(info.credits_per_image, Decimal)
+
+
+async def sandbox_api() -> None:
+    """Run a stand-in for the service."""
+    async with Sandbox(
+        behavior=Behavior(unknown_job="200"), throttle=Throttle(5, burst=2)
+    ) as sandbox:
+        sandbox.add_fault(Fault.answer(503, on="submit"), Fault.drop(handled=True))
+        sandbox.fail_next()
+        assert_type(sandbox.requests, list[SeenRequest])
+        assert_type(sandbox.jobs, dict[str, JobView])
+        assert_type(sandbox.images, list[ImageView])
+        assert_type(sandbox.webhooks, list[WebhookDelivery])
+        PictorySession(sandbox.api_key, base_url=sandbox.base_url)
