@@ -14,7 +14,7 @@
     asyncio.run(main())
 """
 
-from pictory_async._catalogue import MODELS, ModelInfo
+from pictory_async._catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._errors import (
     APIError,
     AuthenticationError,
@@ -58,6 +58,7 @@ from pictory_async._version import __version__
 
 __all__ = [
     "MODELS",
+    "STYLES",
     "APIError",
     "AuthenticationError",
     "Backoff",

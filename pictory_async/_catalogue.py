@@ -48,7 +48,7 @@ MODELS: Mapping[str, ModelInfo] = MappingProxyType({
 DEFAULT_MODEL = "seedream3.0"
 
 # [D] same page; no default.
-STYLES = (
+STYLES: tuple[str, ...] = (
     "photorealistic",
     "artistic",
     "cartoon",
@@ -56,16 +56,27 @@ STYLES = (
     "vintage",
     "futuristic",
 )
+"""The documented styles."""
 
 
 def warn_if_undocumented(
-    *, model: str | None, aspect_ratio: str | None, style: str | None
+    for_model: str | None,
+    *,
+    model: str | None,
+    aspect_ratio: str | None,
+    style: str | None,
 ) -> None:
-    """Log each value that the catalogue does not have; the service is the judge."""
-    known = MODELS.get(model or DEFAULT_MODEL)
-    ratios = known.aspect_ratios if known else _RATIOS
+    """Log each value that the catalogue does not have; the service is the judge.
+
+    Args:
+        for_model: Whose ratios count.
+        model: None if it is not to be looked at; so for the others.
+        aspect_ratio: Likewise.
+        style: Likewise.
+    """
+    known = MODELS.get(for_model or DEFAULT_MODEL)
     _warn("model", model, MODELS)
-    _warn("aspect_ratio", aspect_ratio, ratios)
+    _warn("aspect_ratio", aspect_ratio, known.aspect_ratios if known else _RATIOS)
     _warn("style", style, STYLES)
 
 

@@ -14,10 +14,15 @@ def checked_job_id(job_id: object) -> str:
     Raises:
         InvalidRequestError: It is no text, blank, or would leave its place in a path.
     """
-    if isinstance(job_id, str) and job_id.strip(" .") and job_id.isprintable():
-        return job_id
+    if is_job_id(job_id):
+        return str(job_id)
     reason = f"must be the id of a job, not {job_id!r:.60}"
     raise InvalidRequestError(field="job_id", reason=reason)
+
+
+def is_job_id(job_id: object) -> bool:
+    """Say whether *job_id* is text that stays in its place in a path."""
+    return isinstance(job_id, str) and bool(job_id.strip(" .")) and job_id.isprintable()
 
 
 def checked_timeout(timeout: object, *, field: str = "timeout") -> float | None:

@@ -24,7 +24,7 @@ class ApiKey(str):
         return "<API key>"
 
 
-def find_api_key(given: str | None, environment: Mapping[str, str]) -> ApiKey:
+def find_api_key(given: object, environment: Mapping[str, str]) -> ApiKey:
     """Return the key to use: *given*, else ``$PICTORY_API_KEY``.
 
     Raises:
@@ -32,7 +32,7 @@ def find_api_key(given: str | None, environment: Mapping[str, str]) -> ApiKey:
     """
     source = "api_key" if given is not None else "$PICTORY_API_KEY"
     key = environment.get("PICTORY_API_KEY", "") if given is None else given
-    if not key:
+    if not isinstance(key, str) or not key:
         raise ConfigurationError(
             "no API key: pass api_key= or set $PICTORY_API_KEY; "
             "https://app.pictory.ai/api-access shows yours"
@@ -56,9 +56,9 @@ def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> UR
     """
     text = given or environment.get("PICTORY_API_BASE_URL") or DEFAULT_BASE_URL
     try:
-        url = URL(str(text).rstrip("/"))
-    except ValueError as exc:
-        raise ConfigurationError(f"base_url cannot be read: {exc}") from None
+        url = URL(str(text))
+    except ValueError:  # whose text would repeat a password
+        raise ConfigurationError("base_url is not a readable URL") from None
     if url.scheme not in {"https", "http"} or not url.host:
         raise ConfigurationError("base_url must be an absolute https:// URL")
     if url.user or url.password or url.query_string or url.fragment:
@@ -68,7 +68,7 @@ def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> UR
             "base_url must be https: over plain http the API key could be read on "
             "the way (http is accepted for this machine only)"
         )
-    return url
+    return url.with_path(url.path.rstrip("/"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -153,7 +153,7 @@ def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target: 
     else:
         folder, name = path.parent, path.name
         if not overwrite and os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), text)
+            raise _exists(path)
     folder.mkdir(parents=True, exist_ok=True)
     return Target(folder, name, stem, overwrite)
 
@@ -175,15 +175,17 @@ def _commit(file: BinaryIO, part: Path, path: Path, overwrite: bool) -> None:  #
     try:
         path.hardlink_to(part)  # unlike a rename it never replaces a file
     except FileExistsError:
-        raise
+        raise _exists(path) from None  # names the target, not the temporary file
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
-            raise FileExistsError(
-                errno.EEXIST, os.strerror(errno.EEXIST), str(path)
-            ) from None
+            raise _exists(path) from None
         part.replace(path)
     else:
         part.unlink()
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def _discard(file: BinaryIO, part: Path) -> None:

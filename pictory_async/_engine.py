@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 import aiohttp
 import attrs
@@ -13,6 +12,7 @@ from yarl import URL
 
 from pictory_async._configuration import ApiKey
 from pictory_async._job import Job
+from pictory_async._models import GeneratedImage
 from pictory_async._pace import Limits
 from pictory_async._polling import PollPolicy
 from pictory_async._requests import Requests
@@ -46,8 +46,8 @@ class Engine:
         settings: Settings,
         *,
         accept: Accept,
-        on_end: Callable[[], None],
-        on_job_end: Callable[[Job[Any]], None],
+        on_submit_end: Callable[[BaseException | None], None],
+        on_job_end: Callable[[Job[GeneratedImage]], None],
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.process = os.getpid()
@@ -70,7 +70,10 @@ class Engine:
             on_end=on_job_end,
         )
         self.submitter = Submitter(
-            requests=self.requests, tasks=self.tasks, accept=accept, on_end=on_end
+            requests=self.requests,
+            tasks=self.tasks,
+            accept=accept,
+            on_end=on_submit_end,
         )
         self._at_loop_end = _close_at_loop_end(self.transport)
         # Up to its yield, so that the loop knows the generator; nothing is awaited.

@@ -41,6 +41,10 @@ BODY_CHARACTERS = 512
 class PictoryError(Exception):
     """The root of all errors of this package."""
 
+    def __repr__(self) -> str:
+        """Show the text: the arguments may hold more than should be shown."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class ConfigurationError(PictoryError, ValueError):
     """The session cannot be used as it was set up: no key, or an unusable base URL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import Final
 
 _LONGEST = 100  # characters, far below any file system's limit with its extension
@@ -30,11 +31,16 @@ PNG_SIGNATURE: Final = _SIGNATURES[0][0]
 
 
 def safe_stem(name: str) -> str:
-    """Return *name* as a file name without extension: it cannot leave its folder."""
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:_LONGEST]
-    if not cleaned:
-        return "image"
-    return f"_{cleaned}" if cleaned.split(".")[0].upper() in _RESERVED else cleaned
+    """Return *name* as a file name without extension: it cannot leave its folder.
+
+    A name that had to be changed gets a mark of its own, so that two of them do not
+    become one.
+    """
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST] or "image"
+    if cleaned.split(".")[0].upper() in _RESERVED:
+        cleaned = f"_{cleaned}"
+    mark = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    return cleaned if cleaned == name else f"{cleaned}-{mark:08x}"
 
 
 def extension(content_type: str, *, beginning: bytes) -> str | None:

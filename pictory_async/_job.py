@@ -46,6 +46,7 @@ class Job(Generic[ResultT]):
         "poll_again",
         "polling",
         "polls",
+        "problem",
         "request",
         "result",
         "started_at",
@@ -72,6 +73,7 @@ class Job(Generic[ResultT]):
         self.state = JobState.IN_PROGRESS
         self.result: ResultT | None = None
         self.error: PictoryError | None = None
+        self.problem: PictoryError | None = None  # of the last poll
         self.polls = 0
         self.version = 0  # grows with each change
         self.changed = Signal()
@@ -104,16 +106,20 @@ class Job(Generic[ResultT]):
             elapsed=self.elapsed,
             # A final word says how it ended; an error tells of all other ends.
             error=None if self.state.final else self.error,
+            problem=self.problem,
         )
 
     def call(self) -> Call[JobReport[ResultT]]:
         """Return the call that asks how the job stands."""
         return self.endpoint(self.job_id, request=self.request)
 
-    def hear(self, state: JobState | None) -> None:
-        """Count a poll, and note the service's word if there was one."""
+    def hear(self, heard: JobReport[ResultT] | PictoryError) -> None:
+        """Count a poll; note the service's word, or why there was none."""
         self.polls += 1
-        self.state = state or self.state
+        if isinstance(heard, PictoryError):
+            self.problem = heard
+        else:
+            self.problem, self.state = None, heard.state
         self._tell()
 
     def settle(self, outcome: Any) -> None:

@@ -5,6 +5,7 @@ Wire names are in `_wire`; here a field is named as Python would name it.
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Mapping
 from datetime import datetime
@@ -141,15 +142,32 @@ class ImageRequest:
     )
 
     def __attrs_post_init__(self) -> None:
-        warn_if_undocumented(
-            model=self.model, aspect_ratio=self.aspect_ratio, style=self.style
-        )
+        warn_if_undocumented(self.model, **_words_of(attrs.asdict(self, recurse=False)))
+
+    def override(self, **options: Any) -> ImageRequest:
+        """Return this request with other values for some fields.
+
+        What is not overridden is not warned of again.
+
+        Raises:
+            InvalidRequestError: A value is not allowed; names the field.
+        """
+        request = copy.copy(self)
+        for name, value in options.items():
+            object.__setattr__(request, name, value)
+        attrs.validate(request)
+        warn_if_undocumented(request.model, **_words_of(options))
+        return request
 
     @property
     def estimated_credits(self) -> Decimal | None:
         """AI credits by the documented price list; None for an unknown model."""
         info = MODELS.get(self.model or DEFAULT_MODEL)
         return info.credits_per_image if info else None
+
+
+def _words_of(values: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: values.get(name) for name in ("model", "aspect_ratio", "style")}
 
 
 @attrs.frozen(kw_only=True)
@@ -239,6 +257,8 @@ class JobStatus:
             end once there is one.
         error: Why the handle ended without a final word of the service (time-out,
             closed session, refused key, ...); None otherwise.
+        problem: Why the last poll failed; None if it was answered, or while there
+            was none. The job is asked for again.
     """
 
     job_id: str
@@ -246,6 +266,7 @@ class JobStatus:
     polls: int = 0
     elapsed: float = 0.0
     error: PictoryError | None = None
+    problem: PictoryError | None = None
 
     @property
     def final(self) -> bool:

@@ -14,7 +14,7 @@ import attrs
 CUT = 0.5  # what is left of the rate after a 429
 RECOVERY = 60.0  # seconds from a standstill back to the rate before the first 429
 SLOWEST = 0.2  # requests a second: a poll every five seconds still gets through
-WINDOW = 1.0  # seconds over which the rate of sending is measured
+REMEMBERED = 60  # seconds with requests that are kept to measure a speed by
 
 
 def _positive_or_none(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -32,7 +32,10 @@ class Limits:
             limit but what the service enforces by 429.
     """
 
-    concurrent_requests: int = attrs.field(default=32, validator=attrs.validators.ge(1))
+    concurrent_requests: int = attrs.field(
+        default=32,
+        validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)],
+    )
     requests_per_second: float | None = attrs.field(
         default=None, validator=_positive_or_none
     )
@@ -48,7 +51,7 @@ class Pace:
         self._rate: float | None = None  # while throttled, as of _rate_at
         self._rate_at = -math.inf
         self._goal = math.inf  # the rate at which the throttling is over
-        self._window_start, self._window_count, self._measured = -math.inf, 0, 0.0
+        self._starts: dict[int, int] = {}  # by whole second, the last of them
 
     def ready_at(self) -> float:
         """Return the moment from which the next request may start."""
@@ -56,7 +59,7 @@ class Pace:
 
     def started(self, now: float) -> None:
         """Count a request that starts *now*."""
-        self._measure(now)
+        self._count(now)
         rate = self.rate(now)
         if rate is not None:
             self._next = max(self._next, now) + 1 / rate
@@ -85,21 +88,21 @@ class Pace:
             self._paused_until = max(self._paused_until, now + retry_after)
         if started <= self._rate_at and self._rate is not None:
             return  # sent before the last cut, so it says nothing about it
-        before = self.rate(now) or self._speed(now)
+        before = self.rate(now) or self._speed(started)
         if self._rate is None:
             self._goal = max(before, SLOWEST / CUT)
         self._rate = max(before * CUT, SLOWEST)
         self._rate_at = max(now, self._paused_until)
         self._next = max(self._next, now + 1 / self._rate)
 
-    def _measure(self, now: float) -> None:
-        if now - self._window_start >= WINDOW:
-            span = now - self._window_start
-            self._measured = self._window_count / span if span < 2 * WINDOW else 0.0
-            self._window_start, self._window_count = now, 0
-        self._window_count += 1
+    def _count(self, now: float) -> None:
+        second = math.floor(now)
+        if second not in self._starts:
+            kept = list(self._starts.items())[-REMEMBERED:]
+            self._starts = dict([*kept, (second, 0)])
+        self._starts[second] += 1
 
-    def _speed(self, now: float) -> float:
-        """Return the requests a second that were being started."""
-        count = self._window_count if now - self._window_start < WINDOW else 0
-        return max(self._measured, count / WINDOW, 1.0)
+    def _speed(self, moment: float) -> float:
+        """Return the requests a second that were being started at that *moment*."""
+        second = math.floor(moment)
+        return max(self._starts.get(second, 0), self._starts.get(second - 1, 0), 1.0)

@@ -74,7 +74,9 @@ class Backoff:
 
     first: float = attrs.field(default=10.0, validator=_positive)
     factor: float = attrs.field(
-        default=1.25, kw_only=True, validator=attrs.validators.ge(1)
+        default=1.25,
+        kw_only=True,
+        validator=[attrs.validators.ge(1), attrs.validators.le(1000)],
     )
     maximum: float = attrs.field(default=30.0, kw_only=True, validator=_positive)
     jitter: float = attrs.field(

@@ -20,6 +20,9 @@ from pictory_async._errors import (
 
 Rand = Callable[[], float]
 
+# Seconds; else a policy without waits would ask for ever, and as fast as it can.
+_SHORTEST_THROTTLE = 0.05
+
 # 2**64 times any delay is beyond every maximum, and does not overflow.
 _MOST_DOUBLINGS = 64
 
@@ -46,10 +49,15 @@ class RetryPolicy:
     A paid request is tried again only where it certainly created nothing.
     """
 
-    attempts: int = attrs.field(default=5, validator=attrs.validators.ge(1))
+    attempts: int = attrs.field(
+        default=5,
+        validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)],
+    )
     first: float = attrs.field(default=0.5, kw_only=True, validator=_not_negative)
     factor: float = attrs.field(
-        default=2.0, kw_only=True, validator=attrs.validators.ge(1)
+        default=2.0,
+        kw_only=True,
+        validator=[attrs.validators.ge(1), attrs.validators.le(1000)],
     )
     maximum: float = attrs.field(default=20.0, kw_only=True, validator=_not_negative)
     max_retry_after: float = attrs.field(
@@ -115,7 +123,10 @@ def decide(
         return _after_throttling(error, tally, policy, rand)
     if paid and _may_have_created_a_job(error):
         return LeaveOpen(error)
-    if not _is_worth_repeating(error) or tally.failures + 1 >= policy.attempts:
+    if (
+        not _is_worth_repeating(error, paid=paid)
+        or tally.failures + 1 >= policy.attempts
+    ):
         return GiveUp(error)
     counted = attrs.evolve(tally, failures=tally.failures + 1)
     return TryAgain(policy.delay(failures=counted.failures, rand=rand), counted)
@@ -132,7 +143,8 @@ def _after_throttling(
     asked: float | None = getattr(error, "retry_after", None)
     counted = attrs.evolve(tally, throttles=tally.throttles + 1)
     # "0" tells nothing, and obeyed it would never use up the time for throttling.
-    after = asked or policy.delay(failures=counted.throttles, rand=rand)
+    backoff = policy.delay(failures=counted.throttles, rand=rand)
+    after = asked or max(backoff, _SHORTEST_THROTTLE)
     counted = attrs.evolve(counted, throttled=tally.throttled + after)
     too_long = (
         after > policy.max_retry_after or counted.throttled > policy.throttled_for
@@ -154,12 +166,12 @@ def _may_have_created_a_job(error: PictoryError) -> bool:
             return False
 
 
-def _is_worth_repeating(error: PictoryError) -> bool:
+def _is_worth_repeating(error: PictoryError, *, paid: bool) -> bool:
     match error:
         case TransportError() | InvalidResponseError():
             return True
         case APIError(status=status):
-            return status >= 500 or status < 200
+            return status == 500 if paid else not 400 <= status <= 499
         case _:
             return False
 

@@ -5,14 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from datetime import datetime
 from typing import Any
 
-from pictory_async._endpoints import image_job
+from pictory_async._endpoints import image_job, image_page
 from pictory_async._engine import Engine, Settings
-from pictory_async._errors import SessionClosedError, WrongLoopError
+from pictory_async._errors import (
+    SessionClosedError,
+    SubmissionUnknownError,
+    WrongLoopError,
+)
 from pictory_async._handle import JobHandle
+from pictory_async._history import ImageHistory
 from pictory_async._job import Job
-from pictory_async._models import GeneratedImage, ImageRequest
+from pictory_async._models import (
+    GeneratedImage,
+    HistoryImage,
+    HistoryPage,
+    ImageRequest,
+)
+from pictory_async._paging import Cursor
+from pictory_async._reconcile import Claims, Search, search_for
 from pictory_async._tasks import Signal
 
 logger = logging.getLogger("pictory_async")
@@ -31,6 +44,7 @@ class Runtime:
         self.handles: dict[str, JobHandle[GeneratedImage]] = {}
         self._jobs: dict[str, Job[GeneratedImage]] = {}
         self._engine: Engine | None = None
+        self.claims = Claims()
         self._quieter = Signal()
 
     @property
@@ -52,7 +66,7 @@ class Runtime:
             self._engine = Engine(
                 self.settings,
                 accept=self.follow,
-                on_end=self._quieter.fire,
+                on_submit_end=self._on_submit_end,
                 on_job_end=self._on_job_end,
             )
             for job in self._jobs.values():
@@ -92,6 +106,35 @@ class Runtime:
         engine.scheduler.follow(job)
         return handle
 
+    async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
+        """Look in the history for what *error* left open."""
+        search = search_for(error, job_timeout=self.settings.job_timeout)
+        images = [image async for image in self.history(since=search.earliest)]
+        matching = [image for image in images if search.matches(image)]
+        # After the history: a job that made one of these has completed by now.
+        others = await self._made_by_rivals(search) if matching else ()
+        return self.claims.choose(search, matching, others=others)
+
+    def history(
+        self,
+        *,
+        start: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> ImageHistory:
+        """Return the images from *start* on; nothing is fetched yet."""
+        return ImageHistory(self._fetch_page, Cursor(start, since, limit))
+
+    async def _fetch_page(self, key: str | None) -> HistoryPage:
+        return await self.use().requests.fetch(image_page(key))
+
+    async def _made_by_rivals(self, search: Search) -> set[str]:
+        """Return the URLs of jobs in progress that could have made the same image."""
+        rivals = [job for job in self._jobs.values() if search.rivals(job.request)]
+        requests = self.use().requests
+        reports = [await requests.fetch(job.call()) for job in rivals]
+        return {report.result.url for report in reports if report.result is not None}
+
     async def drain(self) -> None:
         """Wait until no job and no submission is in progress."""
         engine = self.use()
@@ -109,8 +152,15 @@ class Runtime:
         self.closed = True
         await engine.aclose(tell_jobs=self._tell_jobs)
 
-    def _on_job_end(self, job: Job[Any]) -> None:
+    def _on_submit_end(self, error: BaseException | None) -> None:
+        if isinstance(error, SubmissionUnknownError):
+            self.claims.keep_all()
+        self._quieter.fire()
+
+    def _on_job_end(self, job: Job[GeneratedImage]) -> None:
         del self._jobs[job.job_id], self.handles[job.job_id]
+        if job.result is not None:
+            self.claims.take(job.result.url)
         self._quieter.fire()
 
     def _tell_jobs(self) -> None:

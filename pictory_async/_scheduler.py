@@ -175,7 +175,7 @@ class Scheduler:
     ) -> None:
         """Act on the answer to a poll that went out *asked_at* seconds of the job."""
         running = isinstance(heard, JobReport) and heard.error is None
-        job.hear(heard.state if isinstance(heard, JobReport) else None)
+        job.hear(heard)
         match judge(heard, elapsed=job.elapsed, attached=job.attached):
             case Settle(outcome):
                 self._learn(job, outcome)

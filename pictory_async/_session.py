@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-import attrs
 from yarl import URL
 
 from pictory_async._checks import (
@@ -23,19 +22,20 @@ from pictory_async._checks import (
 )
 from pictory_async._configuration import find_api_key, find_base_url
 from pictory_async._download import save
-from pictory_async._endpoints import image_page
 from pictory_async._engine import Engine, Settings
-from pictory_async._errors import InvalidRequestError, RequestTimeoutError
+from pictory_async._errors import (
+    InvalidRequestError,
+    RequestTimeoutError,
+    SubmissionUnknownError,
+)
 from pictory_async._handle import JobHandle
 from pictory_async._history import ImageHistory
 from pictory_async._models import (
     GeneratedImage,
     HistoryImage,
-    HistoryPage,
     ImageRequest,
 )
 from pictory_async._pace import Limits
-from pictory_async._paging import Cursor
 from pictory_async._polling import Backoff, PollPolicy
 from pictory_async._retry import RetryPolicy
 from pictory_async._runtime import Runtime
@@ -241,10 +241,11 @@ class PictorySession:
         Raises:
             InvalidRequestError: A value is not allowed.
         """
-        cursor = Cursor(
-            checked_start(start), checked_since(since), checked_limit(limit)
+        return self._runtime.history(
+            start=checked_start(start),
+            since=checked_since(since),
+            limit=checked_limit(limit),
         )
-        return ImageHistory(self._fetch_page, cursor)
 
     async def download(
         self,
@@ -278,6 +279,29 @@ class PictorySession:
             to=to,
             overwrite=overwrite,
         )
+
+    async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
+        """Look in the history for the image of a submission whose outcome is unknown.
+
+        Args:
+            error: As `submit` or `generate` raised it.
+
+        Returns:
+            The oldest image with the same prompt and, where the request named them,
+            model, ratio, style and reference, made from 2 minutes before the POST to
+            *job_timeout* after it, that belongs to no other call of this session.
+            None if there is none; as an image appears only when it is finished, that
+            does not prove that nothing was created. The same error gets the same
+            image again.
+
+        Reads the history from the newest back to the POST, and asks for jobs in
+        progress with the same prompt. Cancelling this disturbs nothing.
+
+        Raises:
+            InvalidRequestError: This is not such an error.
+            PictoryError: The history, or one of those jobs, could not be read.
+        """
+        return await self._runtime.reconcile(error)
 
     # --- life ---------------------------------------------------------------------
 
@@ -323,9 +347,6 @@ class PictorySession:
         state = "closed" if self._runtime.closed else jobs
         return f"<PictorySession {self._runtime.settings.base_url} {state}>"
 
-    async def _fetch_page(self, key: str | None) -> HistoryPage:
-        return await self._runtime.use().requests.fetch(image_page(key))
-
 
 def _request(
     prompt_or_request: str | ImageRequest, options: dict[str, Any]
@@ -333,7 +354,7 @@ def _request(
     """Return the request, with the options that were given."""
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(prompt_or_request, ImageRequest):
-        return attrs.evolve(prompt_or_request, **given) if given else prompt_or_request
+        return prompt_or_request.override(**given) if given else prompt_or_request
     return ImageRequest(prompt_or_request, **given)
 
 

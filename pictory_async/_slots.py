@@ -9,7 +9,6 @@ from pictory_async._endpoints import Kind
 from pictory_async._errors import SessionClosedError
 from pictory_async._pace import Limits, Pace
 
-
 # Seconds. A loop may fire a timer a little early, and to set it again for the rest
 # would spin; the spacing is kept, because the next start is counted from the due one.
 _EARLY = 1e-3

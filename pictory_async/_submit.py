@@ -56,7 +56,7 @@ class Submitter:
         requests: Requests,
         tasks: TaskOwner,
         accept: Accept,
-        on_end: Callable[[], None],
+        on_end: Callable[[BaseException | None], None],
     ) -> None:
         self._requests = requests
         self._tasks = tasks
@@ -125,16 +125,17 @@ class Submitter:
 
     def _ended(self, task: asyncio.Task[ImageHandle]) -> None:
         submission = self._under_way.pop(task)
-        self._on_end()
-        if task.cancelled():
-            if submission.permit.sent and submission.abandoned:
-                logger.error(
-                    "a submit was given up on the wire; it may have created a job"
-                )
+        error = None if task.cancelled() else task.exception()  # marks it as seen
+        self._on_end(error)
+        if not submission.abandoned:
             return
-        error = task.exception()  # marks it as seen
-        if error is not None and submission.abandoned:
+        if error is not None:
             logger.error("a cancelled submit ended with: %s", error)
+        elif task.cancelled() and submission.permit.sent:
+            logger.error(
+                "a cancelled submit was given up on the wire when the session was "
+                "closed; it may have created a job"
+            )
 
 
 def submission_for(request: ImageRequest) -> Submission:

@@ -13,7 +13,9 @@ _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 def shorten(text: str, *, limit: int = SHOWN_CHARACTERS) -> str:
     """Return *text* on one line and cut to *limit* characters."""
-    line = " ".join(text[: 4 * limit].split())
+    # Control characters could rewrite a terminal; bidirectional ones, the text.
+    shown = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(shown.split())
     whole = len(line) <= limit and len(text) <= 4 * limit
     return line if whole else line[: limit - 1] + "…"
 

@@ -158,7 +158,7 @@ class Transport:
         timeout: float,
         http: aiohttp.ClientSession | None,
     ) -> None:
-        self._base = str(base_url)
+        self._base = str(base_url).rstrip("/")
         self._key = api_key
         self._timeout = timeout
         self._owned = http is None
@@ -274,8 +274,11 @@ class Transport:
         return TransportError(self._words(exc), sent=sent)
 
     def _words(self, exc: Exception) -> str:
-        text = f"{type(exc).__name__}: {exc}".replace(self._key, "<API key>")
-        return shorten(text, limit=200)
+        text = f"{type(exc).__name__}: {exc}"
+        if isinstance(exc, aiohttp.ClientConnectorError):  # its text speaks of TLS
+            why = exc.strerror or "no reason given"
+            text = f"cannot connect to {exc.host}:{exc.port} ({why})"
+        return shorten(text.replace(self._key, "<API key>"), limit=200)
 
 
 def _new_http() -> aiohttp.ClientSession:

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
+from pictory_async._checks import is_job_id
 from pictory_async._convert import UnreadableValue, generated_image, history_image
 from pictory_async._errors import (
     BODY_CHARACTERS,
@@ -129,8 +130,8 @@ def read_submission(answer: Answer) -> str:
     for place in (payload.get("data"), payload):
         for name in ("jobId", "job_id"):
             job_id = place.get(name) if isinstance(place, dict) else None
-            if isinstance(job_id, str) and job_id.strip():
-                return job_id
+            if is_job_id(job_id):
+                return str(job_id)
     _refuse_unsuccessful(answer, payload)
     raise _unreadable(answer, "expected a job id", where="$.data.jobId")
 
@@ -150,7 +151,8 @@ def read_job(
     payload = _read_object(answer)
     data = payload.get("data")
     # [C] one old client saw the bare word where the object is now.
-    fields = data if isinstance(data, dict) else {"status": data}
+    bare = {} if payload.get("success") is False else {"status": data}
+    fields = data if isinstance(data, dict) else bare
     word = fields.get("status")
     if not isinstance(word, str) or not word:
         return _job_without_state(answer, payload, fields, job_id, request)
@@ -178,13 +180,14 @@ def read_page(answer: Answer) -> HistoryPage:
         raise _unreadable(answer, "expected an array", where="$.items")
     # [D] api-reference/ai-studio/get-images: absent on the last page; the jobs list
     # says null, and an empty text would ask for the first page again [I].
-    key = payload.get("nextPageKey") or None
+    key = payload.get("nextPageKey")
     if key is not None and not isinstance(key, str):
         raise _unreadable(answer, "expected a string", where="$.nextPageKey")
     images = tuple(_read_item(answer, i, item) for i, item in enumerate(items))
-    return HistoryPage(images=images, next_page_key=key)
+    return HistoryPage(images=images, next_page_key=key or None)
 
 
+_ERROR_WORDS: Final = ("code", "error_code", "message", "error_message", "error")
 _ERRORS: Final = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -202,15 +205,16 @@ def error_for(answer: Answer) -> APIError:
         parsed = None
     payload = parsed if isinstance(parsed, dict) else {}
     code, message = _words(payload)
+    fields = _fields(payload.get("fields"))
     known: dict[str, Any] = {
         "status": answer.status,
         "code": code,
-        "fields": _fields(payload.get("fields")),
+        "fields": fields,
         "body": _cut(answer.body),
         "method": answer.method,
         "path": answer.path,
         "retry_after": answer.retry_after,
-        "from_api": bool(code or message),
+        "from_api": bool(code or message or fields),
     }
     if 500 <= answer.status <= 599:
         return ServerError(message, **known)
@@ -262,11 +266,23 @@ def _words(payload: JSONObject) -> tuple[str | None, str | None]:
     Forms met: {"message"} from the gateway [O]; {"code", "message", "fields"} [O];
     {"data": {"error_code", "error_message"}} [O]; {"error": {...}} with a number [D].
     """
-    places = [payload, payload.get("data"), payload.get("error")]
-    objects = [place for place in places if isinstance(place, dict)]
+    objects = _places(payload)
     code = _first(objects, ("code", "error_code"))
     message = _first(objects, ("message", "error_message", "error"))
-    return code, message and message[:BODY_CHARACTERS]
+    data = payload.get("data")
+    return code, message or (data if isinstance(data, str) else None)
+
+
+def _places(payload: JSONObject) -> list[dict[str, Any]]:
+    places = (payload, payload.get("data"), payload.get("error"))
+    return [place for place in places if isinstance(place, dict)]
+
+
+def _says_not_found(payload: JSONObject) -> bool:
+    """Look everywhere: a general message may stand above the telling one."""
+    objects = _places(payload)
+    said = [_first([place], (name,)) for place in objects for name in _ERROR_WORDS]
+    return bool({"5000", "JOB_NOT_FOUND"} & {*said, *_words(payload)})
 
 
 def _first(objects: list[dict[str, Any]], names: tuple[str, ...]) -> str | None:
@@ -274,7 +290,7 @@ def _first(objects: list[dict[str, Any]], names: tuple[str, ...]) -> str | None:
         for name in names:
             value = place.get(name)
             if isinstance(value, str) and value:
-                return value
+                return value[:BODY_CHARACTERS]
             if isinstance(value, int) and not isinstance(value, bool):
                 return str(value)
     return None
@@ -288,7 +304,8 @@ def _fields(raw: object) -> dict[str, tuple[str, ...]]:
             errors = item.get("errors")
             texts = errors if isinstance(errors, list) else [errors]
             cut = tuple(t[:BODY_CHARACTERS] for t in texts if isinstance(t, str))
-            named[item["name"][:BODY_CHARACTERS]] = cut
+            name = item["name"][:BODY_CHARACTERS]
+            named[name] = named.get(name, ()) + cut
     return named
 
 
@@ -313,7 +330,7 @@ def _job_without_state(
     if payload.get("success") is False:
         # [O] official API notes: error_code "5000", error_message "JOB_NOT_FOUND";
         # [O] official script: success false without a status is the end of a job.
-        if {"5000", "JOB_NOT_FOUND"} & set(_words(payload)):
+        if _says_not_found(payload):
             return _not_found(job_id)
         return JobReport(JobState.FAILED, error=_failure(payload, job_id))
     # [D, old pages] finished jobs had no status: a picture's URL is word enough.

@@ -51,6 +51,12 @@ def pytest_configure() -> None:
     asyncio.set_event_loop(None)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is there out of each test's collection of garbage: it is much."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put every asynchronous test under the guards."""
     for item in items:

@@ -87,7 +87,7 @@ async def test_existing_file_stays(
     target.write_text("mine")
     with pytest.raises(FileExistsError) as caught:
         await session.download(served, target)
-    assert caught.value.filename is None or str(target) in str(caught.value)
+    assert caught.value.filename == str(target)
     assert target.read_text() == "mine"
     assert not [r for r in sandbox.requests if r.kind == "file"]
     await session.download(served, target, overwrite=True)
@@ -100,8 +100,9 @@ async def test_existing_file_in_a_folder_stays(
     """A name that is made is not taken twice either."""
     path = await session.download(served, tmp_path)
     path.write_text("mine")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError) as caught:
         await session.download(served, tmp_path)
+    assert caught.value.filename == str(path)
     assert path.read_text() == "mine"
     assert left_in(tmp_path) == [path.name]
     await session.download(served, tmp_path, overwrite=True)

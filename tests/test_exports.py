@@ -13,16 +13,29 @@ import pictory_async
 from pictory_async import _errors
 
 # Fixed by the design; none is renamed or dropped.
-PROMISED = """
-PictorySession JobHandle JobStatus JobState ImageRequest GeneratedImage HistoryImage
-HistoryPage ImageHistory PollPolicy Backoff FixedInterval RetryPolicy Limits MODELS
-ModelInfo
-""".split()
+PROMISED = {
+    "MODELS",
+    "Backoff",
+    "FixedInterval",
+    "GeneratedImage",
+    "HistoryImage",
+    "HistoryPage",
+    "ImageHistory",
+    "ImageRequest",
+    "JobHandle",
+    "JobState",
+    "JobStatus",
+    "Limits",
+    "ModelInfo",
+    "PictorySession",
+    "PollPolicy",
+    "RetryPolicy",
+}
 
 
 def test_promised_names_are_there() -> None:
     """Every fixed name is exported."""
-    assert set(PROMISED) <= set(pictory_async.__all__)
+    assert set(pictory_async.__all__) >= PROMISED
 
 
 def test_every_error_is_exported() -> None:

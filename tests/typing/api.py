@@ -13,6 +13,7 @@ from yarl import URL
 
 from pictory_async import (
     MODELS,
+    STYLES,
     APIError,
     AuthenticationError,
     Backoff,
@@ -114,6 +115,7 @@ async def session_api(http: aiohttp.ClientSession) -> None:
     assert_type(await job.wait(timeout=3), JobStatus)
     assert_type(job.status.state, JobState)
     assert_type(job.status.error, PictoryError | None)
+    assert_type(job.status.problem, PictoryError | None)
     assert_type(job.request, ImageRequest | None)
     assert_type(job.done(), bool)
     async for status in job.updates():
@@ -125,6 +127,8 @@ async def session_api(http: aiohttp.ClientSession) -> None:
     assert_type(session.job("id"), JobHandle[GeneratedImage])
     assert_type(session.jobs, tuple[JobHandle[GeneratedImage], ...])
     await session.drain(timeout=1)
+    unknown = SubmissionUnknownError()
+    assert_type(await session.reconcile(unknown), HistoryImage | None)
     assert_type(await session.download(image, Path(), overwrite=True), Path)
     await session.aclose()
 
@@ -187,6 +191,7 @@ def error_api(error: PictoryError) -> object:
 def catalogue_api() -> None:
     """Look models up."""
     assert_type(MODELS, Mapping[str, ModelInfo])
+    assert_type(STYLES, tuple[str, ...])
     info = MODELS["seedream3.0"]
     assert_type(info.aspect_ratios, tuple[str, ...])
     assert_type(info.credits_per_image, Decimal)

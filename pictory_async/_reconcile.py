@@ -1,0 +1,116 @@
+"""Whose image is this? Finding what an unknown submission may have made. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+
+import attrs
+
+from pictory_async._errors import InvalidRequestError, SubmissionUnknownError
+from pictory_async._models import HistoryImage, ImageRequest
+
+# The service's clock and ours may differ by so much.
+CLOCK_SKEW = timedelta(minutes=2)
+
+# Images that are remembered while nothing is unknown. An error can only concern what
+# was made while its POST was under way, give or take the clocks: minutes, not hours.
+REMEMBERED = 10_000
+
+
+@attrs.frozen
+class Search:
+    """What to look for in the history.
+
+    Attributes:
+        request: What was asked for.
+        earliest: Images made before it cannot be meant.
+        latest: Nor can those made after it; None for no such limit.
+    """
+
+    request: ImageRequest
+    earliest: datetime
+    latest: datetime | None
+
+    def matches(self, image: HistoryImage) -> bool:
+        """Say whether *image* can be what the request made."""
+        made = image.created_at
+        in_time = (
+            made is not None
+            and made >= self.earliest
+            and (self.latest is None or made <= self.latest)
+        )
+        return in_time and image.prompt == self.request.prompt and self._as_named(image)
+
+    def rivals(self, request: ImageRequest | None) -> bool:
+        """Say whether a job with that *request* could have made the same image."""
+        return request is None or request.prompt == self.request.prompt
+
+    def _as_named(self, image: HistoryImage) -> bool:
+        # [D] ai-studio/get-images: style and reference are there if the request named
+        # them; what the request left open may be anything.
+        asked = self.request
+        pairs = (
+            (asked.model, image.model),
+            (asked.aspect_ratio, image.aspect_ratio),
+            (asked.style, image.style),
+            (asked.reference_image_url, image.reference_image_url),
+        )
+        return all(named is None or named == made for named, made in pairs)
+
+
+def search_for(error: object, *, job_timeout: float | None) -> Search:
+    """Return what to look for after *error*.
+
+    Raises:
+        InvalidRequestError: It is no error of an unknown submission.
+    """
+    if isinstance(error, SubmissionUnknownError):
+        request, start, end = error.request, error.started_at, error.ended_at
+        if request and start and end:
+            longest = None if job_timeout is None else timedelta(seconds=job_timeout)
+            latest = None if longest is None else end + longest
+            return Search(request, start - CLOCK_SKEW, latest)
+    reason = "must be a SubmissionUnknownError as it was raised"
+    raise InvalidRequestError(field="error", reason=reason)
+
+
+class Claims:
+    """Which images are known to belong to a submission of this session."""
+
+    def __init__(self) -> None:
+        self._taken: dict[int, None] = {}  # hashes of URLs, in order
+        self._found: dict[Search, str] = {}
+        self._keep_all = False
+
+    def take(self, url: str) -> None:
+        """Note that the image at *url* belongs to a job of this session."""
+        self._taken[hash(url)] = None
+        if not self._keep_all and len(self._taken) > 2 * REMEMBERED:
+            self._taken = dict.fromkeys(list(self._taken)[-REMEMBERED:])
+
+    def keep_all(self) -> None:
+        """Forget nothing any more: a submission is unknown."""
+        self._keep_all = True
+
+    def choose(
+        self, search: Search, images: Iterable[HistoryImage], *, others: Collection[str]
+    ) -> HistoryImage | None:
+        """Return the oldest of *images* that nobody else has, and claim it.
+
+        Args:
+            search: For whom; the same search gets the same image again.
+            images: Those that match, newest first.
+            others: URLs that belong to jobs still in progress.
+        """
+        own = self._found.get(search)
+        found = None
+        for image in images:
+            if image.url == own:
+                return image
+            if hash(image.url) not in self._taken and image.url not in others:
+                found = image  # the last one is the oldest
+        if found is not None:
+            self._found[search] = found.url
+            self.take(found.url)
+        return found

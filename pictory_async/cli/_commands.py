@@ -1,0 +1,318 @@
+"""The command line: names, options and help."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pictory_async import MODELS, __version__
+from pictory_async.cli._generate import Generate, generate
+from pictory_async.cli._history import History, show_history
+from pictory_async.cli._job import Jobs, show_jobs
+from pictory_async.cli._run import INTERRUPTED, MISUSED, execute
+from pictory_async.cli._sandbox import run_sandbox
+
+Command = Callable[..., Any]
+
+_EPILOG = """\b
+Examples:
+  pictory generate "A lighthouse at dawn" "A red bicycle in the rain"
+  pictory generate --sandbox "No account? Test pictures, made on this machine"
+  pictory history --since 2026-11-01
+
+\b
+Environment:
+  PICTORY_API_KEY       your key (https://app.pictory.ai/api-access)
+  PICTORY_API_BASE_URL  another service, such as a sandbox
+  NO_COLOR              no colors
+
+There is no option for the key on purpose: every user of the machine can read the
+command lines of running programs, and shells keep them in their history.
+
+\b
+Exit codes:
+  0    all is done
+  1    a job or a request failed, or an image was not saved
+  2    nothing was begun: wrong usage, no key, or a folder that cannot be made
+  130  interrupted by Ctrl-C (143: by SIGTERM); jobs go on at the service
+"""
+
+
+_DAY = 86400
+
+
+def _seconds(
+    _: click.Context, __: click.Parameter, value: float | None
+) -> float | None:
+    """Refuse what is no time to wait, such as "nan"."""
+    if value is None or 0 < value <= _DAY:
+        return value
+    raise click.BadParameter(f"{value} is not above 0 and at most {_DAY} seconds")
+
+
+def _aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """Return a date or time as an aware one: of this machine's zone if it has none."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError):
+        message = f"{value!r} is not like 2026-11-21 or 2026-11-21T09:30"
+        raise click.BadParameter(message) from None
+
+
+def _examples(*lines: str) -> str:
+    """Return the end of a help text; the backspace keeps click from filling it."""
+    return "\n  ".join(("\b\nExamples:", *lines))
+
+
+def _models() -> str:
+    prices = (f"{m.name} ({m.credits_per_image:f})" for m in MODELS.values())
+    return f"Model, with its credits per image: {', '.join(prices)}."
+
+
+def _folder(*, default: Path | None, text: str) -> Callable[[Command], Command]:
+    kind = click.Path(file_okay=False, writable=True, path_type=Path)
+    return click.option(
+        "-o",
+        "--output",
+        "folder",
+        type=kind,
+        default=default,
+        show_default=True,
+        metavar="DIR",
+        help=text,
+    )
+
+
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="Write a JSON object a line instead."
+)
+_verbose = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Tell on standard error what is tried again, and why.",
+)
+_poll_every = click.option(
+    "--poll-every",
+    type=float,
+    callback=_seconds,
+    metavar="SECONDS",
+    help="Ask for a job this often; by default after 10 to 30 seconds, as the "
+    "service wishes.",
+)
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+)
+@click.version_option(__version__, prog_name="pictory", message="%(prog)s %(version)s")
+@click.pass_context
+def pictory(context: click.Context) -> int | None:
+    """Make images with Pictory AI Studio."""
+    if context.invoked_subcommand is not None:
+        return None
+    click.echo(context.get_help(), err=True)
+    return MISUSED
+
+
+@pictory.command(
+    "generate",
+    epilog=_examples(
+        'pictory generate "A lighthouse at dawn" --aspect-ratio 16:9',
+        'pictory generate --model flux-schnell --style cartoon "A cat" "A dog"',
+        "pictory generate - < prompts.txt",
+        'pictory generate --json "A map of nowhere" | jq -r .path',
+    ),
+)
+@click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.option("--model", help=_models())
+@click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16.")
+@click.option(
+    "--style",
+    help="photorealistic, artistic, cartoon, minimalist, vintage or futuristic.",
+)
+@click.option("--reference-image-url", metavar="URL", help="A public picture to go by.")
+@_folder(default=Path("pictures"), text="Where the images go; made if it is missing.")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Make test pictures on this machine: no key, no network, no credits.",
+)
+@_json
+@_poll_every
+@_verbose
+def generate_command(
+    *,
+    prompts: tuple[str, ...],
+    folder: Path,
+    sandbox: bool,
+    as_json: bool,
+    poll_every: float | None,
+    verbose: bool,
+    **options: str | None,
+) -> int:
+    """Make an image of each PROMPT and save it in a folder.
+
+    All prompts are sent at once; each image is saved under its job's id as soon as it
+    is finished. A prompt that fails does not disturb the others. A PROMPT of "-"
+    stands for the lines of standard input.
+
+    On a terminal you see how things go. In a pipe each event is a line: "submitted
+    JOB_ID PROMPT", then "saved PATH". Failures are told on standard error.
+
+    Ctrl-C stops the waiting, not the jobs: it tells their ids, and `pictory job` takes
+    them up again.
+    """
+    return execute(
+        generate(
+            Generate(
+                prompts=_prompts(prompts),
+                options=options,
+                folder=folder,
+                sandbox=sandbox,
+                json=as_json,
+                poll_every=poll_every,
+                verbose=verbose,
+            )
+        )
+    )
+
+
+@pictory.command(
+    "history",
+    epilog=_examples(
+        "pictory history -n 20",
+        "pictory history --since 2026-11-21T09:30",
+        "pictory history --since 2026-11-01T00:00Z --json | jq -r .url",
+    ),
+)
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), metavar="N", help="At most N images."
+)
+@click.option(
+    "--since",
+    callback=_aware,
+    metavar="WHEN",
+    help="Only images made since then: a date or time as in ISO 8601. Without a zone "
+    "it is local time.",
+)
+@_json
+@_verbose
+def history_command(
+    *,
+    limit: int | None,
+    since: datetime | None,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """List the account's images, newest first.
+
+    On a terminal it is a table with local times, where a prompt is a link to its
+    image. In a pipe it is lines with tabs: time (UTC), id, model, size, URL, prompt.
+    Pages are fetched while you read: with `| head` only the first.
+    """
+    asked = History(limit=limit, since=since, json=as_json, verbose=verbose)
+    return execute(show_history(asked))
+
+
+@pictory.command(
+    "job",
+    epilog=_examples(
+        "pictory job 6f1b8a52-0c1e-4a43-9d6a-0b7f5f1b2c3d",
+        "pictory job 6f1b8a52-0c1e-4a43-9d6a-0b7f5f1b2c3d --wait --output pictures",
+    ),
+)
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
+@click.option("-w", "--wait", is_flag=True, help="Follow each job to its end.")
+@_folder(default=None, text="Save finished images here.")
+@_json
+@_poll_every
+@_verbose
+def job_command(
+    *,
+    job_ids: tuple[str, ...],
+    wait: bool,
+    folder: Path | None,
+    as_json: bool,
+    poll_every: float | None,
+    verbose: bool,
+) -> int:
+    """Show how jobs stand; with --wait, follow them to their end.
+
+    The jobs may have been started anywhere with the same account. In a pipe each is a
+    line with tabs: id, state, size, credits, URL, path.
+    """
+    asked = Jobs(
+        job_ids=tuple(dict.fromkeys(job_ids)),
+        wait=wait,
+        folder=folder,
+        json=as_json,
+        poll_every=poll_every,
+        verbose=verbose,
+    )
+    return execute(show_jobs(asked))
+
+
+@pictory.command(
+    "sandbox",
+    epilog=_examples(
+        "pictory sandbox --port 8765",
+    ),
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="To listen on; by default any that is free.",
+)
+def sandbox_command(*, port: int) -> int:
+    """Run a stand-in for the service on this machine, until Ctrl-C.
+
+    It takes a key that is not a real one, draws test pictures, and costs nothing. Use
+    it with this command or with your own program: standard output has the two lines
+    that set the environment.
+    """
+    return execute(run_sandbox(port))
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # show what the terminal can
+    try:
+        code: object = pictory.main(
+            arguments, prog_name="pictory", standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show()
+        return MISUSED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _prompts(given: tuple[str, ...]) -> Sequence[str]:
+    """Return the prompts, with those of standard input in the place of "-"."""
+    prompts: list[str] = []
+    for prompt in given:
+        prompts += _input_lines() if prompt == "-" else [prompt]
+    if not prompts:
+        raise click.UsageError("there are no prompts on standard input")
+    return prompts
+
+
+def _input_lines() -> list[str]:
+    lines = (line.strip() for line in sys.stdin)
+    return [line for line in lines if line]

@@ -1,0 +1,54 @@
+"""Words for people: on one line, harmless to a terminal, and in proportion."""
+
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal
+
+from pictory_async import GeneratedImage, HistoryImage
+
+# They reorder what follows, so that a text can pretend to be another one.
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def plain(text: object, *, limit: int | None = None) -> str:
+    """Return *text* on one line without control characters, cut to *limit*."""
+    source = str(text)
+    head = source if limit is None else source[: 4 * limit]
+    line = " ".join("".join(map(_harmless, head)).split())
+    if limit is None or (len(line) <= limit and len(head) == len(source)):
+        return line
+    return line[: limit - 1].rstrip() + "…"
+
+
+def _harmless(character: str) -> str:
+    if character.isspace():
+        return " "
+    if character in _BIDI:
+        return ""
+    match unicodedata.category(character):
+        case "Cc":
+            return ""
+        case "Cs":
+            return "\ufffd"
+        case _:
+            return character
+
+
+def count(number: int | Decimal, noun: str) -> str:
+    """Return a number with its noun, such as "1 image" and "0.6 credits"."""
+    shown = format(number.normalize(), "f") if isinstance(number, Decimal) else number
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
+def size(image: GeneratedImage | HistoryImage) -> str:
+    """Return width and height in pixels; empty if the service did not say."""
+    if image.width is None or image.height is None:
+        return ""
+    return f"{image.width}x{image.height}"
+
+
+def credits_of(image: GeneratedImage) -> str:
+    """Return the credits charged; empty if the service did not say."""
+    used = image.credits_used
+    return "" if used is None else format(used.normalize(), "f")

@@ -1,0 +1,159 @@
+"""Ways to run the command: in this process, in another one, and on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from pictory_async.cli import main
+from pictory_async.sandbox import Sandbox
+from tests.cli.terminal import Terminal
+
+COMMAND = (sys.executable, "-m", "pictory_async")
+
+
+class Service:
+    """A sandbox on a loop and thread of its own, for commands that have theirs."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.sandbox = Sandbox(duration=0, pictures=False, page_size=3)
+        self._thread = threading.Thread(target=self.loop.run_forever)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.run(self.sandbox.start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.sandbox.aclose())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def run(self, coroutine):
+        """Run a coroutine on the sandbox's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    def do(self, function: Callable[[], object]) -> object:
+        """Call a function on the sandbox's loop."""
+
+        async def call() -> object:
+            return function()
+
+        return self.run(call())
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something has happened at the sandbox."""
+
+        async def wait() -> None:
+            while not condition():  # noqa: ASYNC110 - the sandbox has no events
+                await asyncio.sleep(0.005)
+
+        self.run(wait())
+
+    def interrupt_when(
+        self, condition: Callable[[], object], number: int = signal.SIGINT
+    ) -> None:
+        """Send this process a signal as soon as something has happened."""
+
+        def look() -> None:
+            if condition():
+                os.kill(os.getpid(), number)
+            else:
+                self.loop.call_later(0.005, look)
+
+        self.do(look)
+
+    def asked(self, kind: str) -> int:
+        """Return how many requests of a kind have arrived."""
+        return sum(request.kind == kind for request in self.sandbox.requests)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads the command here."""
+        return {
+            "PICTORY_API_KEY": self.sandbox.api_key,
+            "PICTORY_API_BASE_URL": self.sandbox.base_url,
+        }
+
+
+@pytest.fixture
+def service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _clean_environment: None
+) -> Iterator[Service]:
+    """A service whose jobs end at once, set up for commands in this process."""
+    monkeypatch.chdir(tmp_path)
+    with Service() as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+class Result:
+    """What a command in this process did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+        self.lines = out.splitlines()
+
+
+@pytest.fixture
+def pictory(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Run the command in this process, with other streams if they are given."""
+
+    def run(*arguments: str, **streams: io.StringIO) -> Result:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, stream in streams.items():
+                patch.setattr(sys, name, stream)
+            code = main(arguments)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def spawn(service: Service) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command in a process of its own, with pipes."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **options) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        process = subprocess.Popen([*COMMAND, *arguments], text=True, **pipes)  # noqa: S603
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def terminal(service: Service) -> Iterator[Callable[..., Terminal]]:
+    """Start the command on a terminal of its own."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str, size=(100, 30), **environment: str) -> Terminal:
+        settings = {**os.environ, "TERM": "xterm-256color", **environment}
+        for name in ("COLUMNS", "LINES"):
+            settings.pop(name, None)
+        started.append(Terminal([*COMMAND, *arguments], settings, size))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()

@@ -1,0 +1,171 @@
+"""The command as a whole: help, version, start-up, and the sandbox it can run."""
+
+from __future__ import annotations
+
+import io
+import runpy
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("command", ["generate", "history", "job", "sandbox"])
+def test_each_command_has_examples(pictory, command) -> None:
+    """Help ends with something to copy."""
+    done = pictory(command, "--help")
+
+    assert done.code == 0
+    assert f"\n    pictory {command}" in done.out
+    assert max(map(len, done.lines)) <= 88
+
+
+def test_help_documents_exit_codes_and_the_missing_key_option(pictory) -> None:
+    """What scripts rely on, and why there is no --api-key."""
+    done = pictory("--help")
+
+    assert done.code == 0
+    for word in ("130  interrupted", "PICTORY_API_KEY", "no option for the key"):
+        assert word in done.out
+
+
+def test_version(pictory) -> None:
+    """The package's."""
+    from pictory_async import __version__
+
+    assert pictory("--version").out == f"pictory {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("generate",),
+        ("job",),
+        ("history", "-n", "0"),
+        ("generate", "--x"),
+    ],
+)
+def test_wrong_usage_is_2(pictory, arguments) -> None:
+    """Usage goes to standard error."""
+    done = pictory(*arguments)
+
+    assert done.code == 2
+    assert done.err.startswith("Usage: pictory")
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_says_what_to_install(pictory, monkeypatch, missing) -> None:
+    """Without its libraries the command is one line, not a traceback."""
+    ours = [name for name in sys.modules if name.startswith("pictory_async.cli._")]
+    theirs = [name for name in sys.modules if name.startswith(f"{missing}.")]
+    for name in (*ours, *theirs):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    done = pictory("--version")
+
+    assert done.code == 2
+    assert done.err == "The pictory command needs: pip install 'pictory-async[cli]'\n"
+
+
+def test_hides_no_other_missing_module(pictory, monkeypatch) -> None:
+    """A broken installation is not taken for a missing extra."""
+    monkeypatch.setitem(sys.modules, "pictory_async.cli._commands", None)
+
+    with pytest.raises(ModuleNotFoundError):
+        pictory("--version")
+
+
+def test_says_what_the_sandbox_needs(pictory, monkeypatch) -> None:
+    """Pillow is for its pictures only, and an extra of its own."""
+    name = "pictory_async.sandbox._pictures"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+
+    done = pictory("generate", "--sandbox", "A lighthouse")
+
+    assert done.code == 2
+    assert done.err.endswith("pip install 'pictory-async[sandbox]'\n")
+    assert done.err.count("\n") == 1
+
+
+def test_nothing_is_loaded_before_it_is_needed() -> None:
+    """The package does not load the command; the command loads no sandbox."""
+    code = (
+        "import sys, pictory_async\n"
+        "assert 'pictory_async.cli' not in sys.modules\n"
+        "from pictory_async.cli import main\n"
+        "assert 'click' not in sys.modules\n"
+        "main(['--version'])\n"
+        "loaded = {'PIL', 'pictory_async.sandbox', 'aiohttp.web'} & set(sys.modules)\n"
+        "assert loaded <= {'aiohttp.web'}, loaded"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own
+
+
+def test_the_sandbox_serves_until_ctrl_c(spawn, pictory, monkeypatch) -> None:
+    """Its standard output sets up another command."""
+    sandbox = spawn("sandbox")
+    for _ in range(2):
+        name, _, value = sandbox.stdout.readline().strip().partition("=")
+        monkeypatch.setenv(name.removeprefix("export "), value)
+
+    assert pictory("history").err == "no images\n"
+
+
+def test_ctrl_c_is_the_normal_end_of_a_sandbox(service, pictory) -> None:
+    """So it is no failure."""
+    out = io.StringIO()
+    service.interrupt_when(lambda: out.getvalue().count("export ") == 2)
+
+    done = pictory("sandbox", stdout=out)
+
+    assert done.code == 0
+    assert "Ctrl-C ends it" in done.err
+
+
+def test_a_taken_port_is_one_line(service, pictory) -> None:
+    """It says what is wrong, without a traceback."""
+    port = service.sandbox.base_url.split(":")[2].partition("/")[0]
+
+    done = pictory("sandbox", "--port", port)
+
+    assert done.code == 1
+    assert "in use" in done.err
+
+
+def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
+    """Whatever the environment says about colors."""
+    command = spawn("generate", "A lighthouse", "--poll-every", "0.05")
+    out, err = command.communicate(timeout=10)
+
+    assert command.returncode == 0
+    assert "\x1b" not in out + err
+    assert out.splitlines()[1].startswith("saved pictures/")
+
+
+def test_images_are_saved_though_nobody_reads(service, spawn, tmp_path) -> None:
+    """A closed pipe does not cost a paid image."""
+    service.do(service.sandbox.hold)
+    command = spawn("generate", "A lighthouse", "A cat", "--poll-every", "0.05")
+    command.stdout.readline()
+    command.stdout.close()
+    service.do(service.sandbox.release)
+
+    assert command.wait(timeout=10) == 0
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+    assert command.stderr.read().startswith("2 images")
+
+
+def test_the_module_is_the_command(monkeypatch, capsys) -> None:
+    """`python -m pictory_async` needs no script on the path."""
+    monkeypatch.setattr(sys, "argv", ["pictory", "--version"])
+
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("pictory_async", run_name="__main__")
+
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("pictory ")

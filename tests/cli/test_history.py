@@ -1,0 +1,105 @@
+"""``pictory history``, in pipes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from pictory_async.sandbox import Fault
+
+
+def fill(service, number: int) -> None:
+    """Put images into the history."""
+
+    def add() -> None:
+        for index in range(number):
+            service.sandbox.add_image(f"Picture\t{index}", aspect_ratio="16:9")
+
+    service.do(add)
+
+
+def test_writes_lines_with_tabs(service, pictory) -> None:
+    """Newest first, over all pages, one line an image."""
+    fill(service, 7)
+
+    done = pictory("history")
+
+    assert done.code == 0
+    rows = [line.split("\t") for line in done.lines]
+    assert [row[5] for row in rows] == [f"Picture {i}" for i in reversed(range(7))]
+    created, _, model, size, url, _ = rows[0]
+    assert datetime.fromisoformat(created).tzinfo is not None
+    assert (model, size) == ("seedream3.0", "1280x720")
+    assert url.endswith(".png")
+
+
+def test_fetches_no_more_than_the_limit(service, pictory) -> None:
+    """Two images are on the first page."""
+    fill(service, 7)
+
+    assert len(pictory("history", "-n", "2").lines) == 2
+    assert service.asked("images") == 1
+
+
+def test_json_lines(service, pictory) -> None:
+    """Prompts are whole there."""
+    fill(service, 1)
+
+    (image,) = map(json.loads, pictory("history", "--json").lines)
+
+    assert image["prompt"] == "Picture\t0"
+    assert (image["width"], image["height"]) == (1280, 720)
+    assert image["style"] is None
+
+
+def test_since_takes_local_time_and_zones(service, pictory) -> None:
+    """A naive time is this machine's; one with a zone is what it says."""
+    fill(service, 2)
+    hour = timedelta(hours=1)
+    now = datetime.now().astimezone()
+    naive = now.replace(tzinfo=None)
+
+    assert len(pictory("history", "--since", str(naive - hour)).lines) == 2
+    assert len(pictory("history", "--since", (now - hour).isoformat()).lines) == 2
+    assert pictory("history", "--since", str(naive + hour)).err == "no images\n"
+
+
+@pytest.mark.parametrize("when", ["yesterday", "2026-13-01", "1700000000"])
+def test_since_refuses_what_it_cannot_read(service, pictory, when) -> None:
+    """It says what a date looks like."""
+    done = pictory("history", "--since", when)
+
+    assert done.code == 2
+    assert "2026-11-21" in done.err
+
+
+def test_a_refused_page_is_one_line(service, pictory) -> None:
+    """What was read before it stays."""
+    fill(service, 5)
+    service.sandbox.add_fault(Fault.answer(403, on="images", after=1))
+
+    done = pictory("history")
+
+    assert done.code == 1
+    assert len(done.lines) == 3
+    assert done.err.startswith("Error: GET /v1/aistudio/images answered 403")
+    assert done.err.count("\n") == 1
+
+
+def test_stops_quietly_on_a_closed_pipe(service, spawn) -> None:
+    """As before `head`: no complaint, and no page that nobody reads."""
+    fill(service, 60)
+    history = spawn("history")
+    assert history.stdout.readline().endswith("Picture 59\n")
+    history.stdout.close()
+
+    assert history.stderr.read() == ""
+    assert history.wait() == 0
+    assert service.asked("images") < 20
+
+
+def test_without_a_key_it_is_misuse(pictory) -> None:
+    """There is no history of nobody."""
+    assert pictory("history").code == 2
