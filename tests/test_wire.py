@@ -114,7 +114,7 @@ class TestRequests:
         [
             {1, 2},
             b"x",
-            object(),
+            pytest.param(object(), id="object"),
             float("nan"),
             float("inf"),
             "\ud800",
