@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import secrets
@@ -10,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
-import anyio
 import attrs
 from anyio import to_thread
 
@@ -92,32 +92,29 @@ async def _attempt(requests: Requests, url: str, target: Target) -> Path:
 
 async def _store(stream: FileStream, url: str, target: Target) -> Path:
     if stream.status != 200:
-        raise error_for(Answer(stream.status, b"", path=""))
+        raise error_for(Answer(stream.status, b"", retry_after=stream.retry_after))
     beginning = await _read_piece(stream)
     suffix = extension(stream.content_type, beginning=beginning)
     if suffix is None or (suffix == ".png" and not beginning.startswith(PNG_SIGNATURE)):
         what = stream.content_type or "something without a type"
         raise DownloadError(f"not an image but {what:.60}", url=url, status=200)
-    path = target.path(suffix)
-    file, part = await _in_thread(_create, path)
+    part = _Part(target.path(suffix))
     try:
-        await _copy(stream, file, beginning, url)
-        await _in_thread(_commit, file, part, path, target.overwrite)
-    except BaseException:
-        # Shielded: a cancelled download must not leave half a file behind.
-        with anyio.CancelScope(shield=True):
-            await _in_thread(_discard, file, part)
-        raise
-    return path
+        await _in_thread(part.create)
+        await _copy(stream, part, beginning, url)
+        await _in_thread(part.commit, target.overwrite)
+    finally:
+        await _in_thread(part.discard)  # nothing is left of it once it is committed
+    return part.path
 
 
-async def _copy(stream: FileStream, file: BinaryIO, piece: bytes, url: str) -> None:
+async def _copy(stream: FileStream, part: _Part, piece: bytes, url: str) -> None:
     size = 0
     while piece:
         size += len(piece)
         if size > LARGEST_FILE:
             raise DownloadError(f"larger than {LARGEST_FILE:,} bytes", url=url)
-        await _in_thread(file.write, piece)
+        await _in_thread(part.write, piece)
         piece = await _read_piece(stream)
 
 
@@ -139,9 +136,24 @@ def _reason(error: PictoryError) -> str:
 
 
 async def _in_thread(function: Callable[..., ValueT], *args: object) -> ValueT:
-    # A thread cannot be stopped, so a cancelled caller waits for it: what it made is
-    # then known and can be removed.
-    return await to_thread.run_sync(function, *args)
+    """Run *function* in a worker thread.
+
+    A thread cannot be stopped. Cancelling this waits for it, however often, so that
+    what it made is there to be removed.
+    """
+    work = asyncio.create_task(to_thread.run_sync(function, *args), name="pictory-file")
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    error = work.exception()  # marks it as seen
+    if cancelled is not None:
+        raise cancelled
+    if error is not None:
+        raise error
+    return work.result()
 
 
 def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target:  # noqa: FBT001
@@ -158,36 +170,48 @@ def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target: 
     return Target(folder, name, stem, overwrite)
 
 
-def _create(path: Path) -> tuple[BinaryIO, Path]:
-    """Open a temporary file beside *path*, with the permissions of any new file."""
-    part = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
-    return part.open("xb"), part
+class _Part:
+    """A file that gets its name when it is complete. Its methods run in threads."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        mark = secrets.token_hex(6)
+        self._temporary = path.with_name(f".{path.name[:80]}.{mark}.part")
+        self._file: BinaryIO | None = None
 
-def _commit(file: BinaryIO, part: Path, path: Path, overwrite: bool) -> None:  # noqa: FBT001
-    """Give a complete file its name, in one step that a crash cannot halve."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-    if overwrite:
-        part.replace(path)
-        return
-    try:
-        path.hardlink_to(part)  # unlike a rename it never replaces a file
-    except FileExistsError:
-        raise _exists(path) from None  # names the target, not the temporary file
-    except OSError:  # a file system without hard links
-        if os.path.lexists(path):
-            raise _exists(path) from None
-        part.replace(path)
-    else:
-        part.unlink()
+    def create(self) -> None:
+        """Open it beside its place, with the permissions of any new file."""
+        self._file = self._temporary.open("xb")
+
+    def write(self, piece: bytes) -> None:
+        """Append to it."""
+        assert self._file is not None  # noqa: S101 - created first
+        self._file.write(piece)
+
+    def commit(self, overwrite: bool) -> None:  # noqa: FBT001 - called by a thread
+        """Give it its name, in one step that a crash cannot halve."""
+        assert self._file is not None  # noqa: S101 - created first
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if overwrite:
+            self._temporary.replace(self.path)
+            return
+        try:
+            self.path.hardlink_to(self._temporary)  # unlike a rename never replaces
+        except FileExistsError:
+            raise _exists(self.path) from None  # names it, not the temporary file
+        except OSError:  # a file system without hard links
+            if os.path.lexists(self.path):
+                raise _exists(self.path) from None
+            self._temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Close and remove what is there beside the file of that name."""
+        if self._file is not None:
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
 
 
 def _exists(path: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-
-
-def _discard(file: BinaryIO, part: Path) -> None:
-    file.close()
-    part.unlink(missing_ok=True)

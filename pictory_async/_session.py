@@ -262,7 +262,8 @@ class PictorySession:
                 name is made from the image's id and its type. Folders are made.
             overwrite: Whether an existing file is replaced.
 
-        The file appears when it is complete. Cancelling this leaves nothing behind.
+        The file appears when it is complete. Cancelling this leaves no part of it
+        behind.
 
         Raises:
             DownloadError: It cannot be had; nothing was left on disk.

@@ -98,12 +98,18 @@ class _PaidBody(BytesPayload):
         self._permit = permit
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        self._permit.use()
+        self._leave_through(writer.transport)
         await super().write_with_length(writer, content_length)
 
     async def write(self, writer: Any) -> None:
-        self._permit.use()
+        self._leave_through(writer.transport)
         await super().write(writer)
+
+    def _leave_through(self, connection: asyncio.WriteTransport | None) -> None:
+        # A kept connection that the server has closed meanwhile carries nothing.
+        if connection is None or connection.is_closing():
+            raise ConnectionResetError("closed before the request was written")
+        self._permit.use()
 
 
 class FileStream:
@@ -120,6 +126,7 @@ class FileStream:
         self._opened = asyncio.get_running_loop().time()
         self.status = response.status
         self.content_type = response.headers.get("Content-Type", "")
+        self.retry_after = _retry_after(response)
 
     async def read(self) -> bytes:
         """Return the next piece; empty at the end.
@@ -254,16 +261,13 @@ class Transport:
         *,
         cut: bool,
     ) -> Answer:
-        headers = response.headers
-        wait = headers.get("Retry-After")
-        now = (wait and read_date(headers.get("Date"))) or datetime.now(UTC)
         return Answer(
             status=response.status,
             # A proxy's error page may repeat the request's headers.
             body=body.replace(self._key.encode(), b"<API key>"),
             method=call.method,
             path=_shown(call.path),
-            retry_after=read_retry_after(wait, now=now),
+            retry_after=_retry_after(response),
             cut=cut,
         )
 
@@ -288,6 +292,14 @@ def _new_http() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    wait = response.headers.get("Retry-After")
+    if wait is None:
+        return None
+    now = read_date(response.headers.get("Date")) or datetime.now(UTC)
+    return read_retry_after(wait, now=now)
 
 
 async def _read(content: aiohttp.StreamReader) -> tuple[bytes, bool]:

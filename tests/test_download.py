@@ -229,13 +229,13 @@ async def test_cancelled_while_writing_leaves_nothing(
     """A cancellation that arrives while a thread writes waits for it, and tidies up."""
     began = asyncio.Event()
     loop = asyncio.get_running_loop()
-    commit = download_module._commit
+    commit = download_module._Part.commit
 
-    def slow_commit(*args: object) -> None:
+    def slow_commit(part: download_module._Part, overwrite: bool) -> None:
         loop.call_soon_threadsafe(began.set)
-        commit(*args)  # type: ignore[arg-type]
+        commit(part, overwrite)
 
-    monkeypatch.setattr(download_module, "_commit", slow_commit)
+    monkeypatch.setattr(download_module._Part, "commit", slow_commit)
     task = asyncio.create_task(session.download(image, tmp_path))
     await began.wait()
     task.cancel()

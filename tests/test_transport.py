@@ -11,6 +11,7 @@ import pickle
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -423,6 +424,23 @@ async def test_withdrawn_permit_keeps_the_request_back(serve: Serve) -> None:
     assert len(seen) == 1
     assert call.kind is Kind.SUBMIT
     await http.close()
+
+
+async def test_connection_that_closes_before_the_body_leaves_is_not_sent() -> None:
+    """A kept connection that the server closed meanwhile carries no paid request."""
+
+    class Closing(asyncio.WriteTransport):
+        def is_closing(self) -> bool:
+            return True
+
+    permit = Permit()
+    body = transport_module._PaidBody(b"{}", permit)
+    for connection in (Closing(), None):
+        writer = SimpleNamespace(transport=connection)
+        for write in (body.write(writer), body.write_with_length(writer, 2)):
+            with pytest.raises(ConnectionResetError):
+                await write
+    assert not permit.sent
 
 
 async def test_stale_connection_repeats_a_get_and_never_a_post() -> None:
