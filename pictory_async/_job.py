@@ -123,9 +123,7 @@ class Job(Generic[ResultT]):
         self._tell()
 
     def settle(self, outcome: Any) -> None:
-        """End the job with a result or an error; the first outcome stays."""
-        if self.done:
-            return
+        """End the job with a result or an error."""
         if isinstance(outcome, PictoryError):
             self.error = outcome
         else:

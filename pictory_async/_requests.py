@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from pictory_async._endpoints import Call
 from pictory_async._errors import PictoryError, SubmissionUnknownError
@@ -108,10 +108,13 @@ class Requests:
                     raise unknown(request, started_at, cause) from cause
                 case GiveUp():
                     raise error
-                case TryAgain(after, tally):
+                case TryAgain():
+                    tally = step.tally
                     permit.renew()
-                    logger.info("retried: %s; again in %.2f s", error, after)
-                    await asyncio.sleep(after)
+                    logger.info("retried: %s; again in %.2f s", error, step.after)
+                    await asyncio.sleep(step.after)
+                case _:
+                    assert_never(step)
 
     def _slow_down(self, error: PictoryError, started: float) -> None:
         if is_throttling(error):

@@ -19,7 +19,7 @@ from pictory_async._errors import (
     SessionClosedError,
 )
 from pictory_async._job import Job
-from pictory_async._polling import Backoff, PollAgain, Settle, judge
+from pictory_async._polling import Backoff, Settle, judge
 from pictory_async._requests import Requests
 from pictory_async._tasks import TaskOwner
 from pictory_async._text import shorten
@@ -176,15 +176,15 @@ class Scheduler:
         """Act on the answer to a poll that went out *asked_at* seconds of the job."""
         running = isinstance(heard, JobReport) and heard.error is None
         job.hear(heard)
-        match judge(heard, elapsed=job.elapsed, attached=job.attached):
-            case Settle(outcome):
-                self._learn(job, outcome)
-                self._end(job, outcome)
-            case PollAgain(at_least):
-                if running:
-                    job.last_running = asked_at
-                self._log_unless_plain(job, heard)
-                self._put_again(job, at_least)
+        verdict = judge(heard, elapsed=job.elapsed, attached=job.attached)
+        if isinstance(verdict, Settle):
+            self._learn(job, verdict.outcome)
+            self._end(job, verdict.outcome)
+            return
+        if running:
+            job.last_running = asked_at
+        self._log_unless_plain(job, heard)
+        self._put_again(job, verdict.at_least)
 
     def _put_again(self, job: Job[Any], at_least: float) -> None:
         at_least = min(at_least, self._requests.retries.max_retry_after)

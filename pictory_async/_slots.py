@@ -88,7 +88,7 @@ class Slots:
             if not waiter.done():
                 self._start()
                 waiter.set_result(None)
-        if self._waiting and self._free > 0:
+        if self._waiting and self._free:
             self._come_back_at(self.pace.ready_at())
 
     def _next_waiter(self) -> asyncio.Future[None]:

@@ -319,6 +319,23 @@ async def test_downloads_take_turns_with_everything_else(
     assert all(b - a >= 10 for a, b in zip(began, began[2:], strict=False))
 
 
+async def test_file_that_cannot_be_made_is_the_user_s_own(
+    session: PictorySession,
+    image: HistoryImage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder that takes no file is told as it is, and the slot comes back."""
+
+    def refuse(self: object) -> None:
+        raise PermissionError(13, "no", str(tmp_path))
+
+    monkeypatch.setattr(download_module._Part, "create", refuse)
+    with pytest.raises(PermissionError):
+        await session.download(image, tmp_path)
+    assert left_in(tmp_path) == []
+
+
 async def test_disk_error_is_the_user_s_own(
     session: PictorySession, image: HistoryImage, tmp_path: Path
 ) -> None:

@@ -173,6 +173,16 @@ def test_forked_process_is_refused(outside: Sandbox) -> None:
     assert "forked" in run(main())
 
 
+async def test_another_process_is_told_apart(sandbox: Sandbox) -> None:
+    """The process that opened the session is the only one that may use it."""
+    async with PictorySession(sandbox.api_key, base_url=sandbox.base_url) as session:
+        engine = session._runtime.use()
+        engine.process += 1
+        with pytest.raises(WrongLoopError, match="forked"):
+            await session.submit(PROMPT)
+        engine.process -= 1
+
+
 async def test_opened_used_and_closed_in_three_tasks(sandbox: Sandbox) -> None:
     """A notebook's cells are different tasks."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
