@@ -77,6 +77,8 @@ def _maybe_time(value: Any, _: object) -> datetime | None:
     # timestamp"; every example ends in Z, and a time without a zone is taken for UTC.
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:  # as all examples are
+            return moment
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return aware.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
@@ -140,6 +142,8 @@ def _reader(
 
 _build_image = _reader(GeneratedImage, _IMAGE_NAMES)
 _build_item = _reader(HistoryImage, _ITEM_NAMES)
+_DOCUMENTED_NAMES: Final = frozenset(_ITEM_NAMES.values())
+_TEXT: Final = {str}
 
 
 def generated_image(
@@ -148,6 +152,44 @@ def generated_image(
     """Return the picture that *fields*, which have a usable URL, describe."""
     told = {name: value for name, value in fields.items() if name != "status"}
     return _build_image(told | {"job_id": job_id, "request": request})
+
+
+def _documented_item(item: Mapping[str, Any]) -> HistoryImage | None:
+    """Return an item that is exactly as documented; None if it is any different.
+
+    A shorter way for what all items should be: 2.3 us an item, against 10 us by way of
+    `_build_item`, which is right for all of them (a page has 100).
+    """
+    get = item.get
+    url, id_, prompt, model = get("url"), get("id"), get("prompt"), get("model")
+    ratio, created, style = get("aspectRatio"), get("createdDate"), get("style")
+    width, height, reference = get("width"), get("height"), get("referenceImageUrl")
+    texts = (url, id_, prompt, model, ratio, created)
+    if (
+        set(map(type, texts)) != _TEXT
+        or (style is not None and type(style) is not str)
+        or (reference is not None and type(reference) is not str)
+        or type(width) is not int
+        or type(height) is not int
+        or not (url and id_ and -(10**9) <= width <= 10**9 >= abs(height))
+        or not item.keys() <= _DOCUMENTED_NAMES
+    ):
+        return None
+    made = _maybe_time(created, None)
+    if made is None:
+        return None
+    return HistoryImage(
+        id=id_,
+        url=url,
+        prompt=prompt,
+        model=model,
+        aspect_ratio=ratio,
+        created_at=made,
+        width=width,
+        height=height,
+        style=style,
+        reference_image_url=reference,
+    )
 
 
 def history_image(item: object) -> HistoryImage:
@@ -159,7 +201,7 @@ def history_image(item: object) -> HistoryImage:
     if not isinstance(item, dict):
         raise UnreadableValue("", "expected an object")
     try:
-        return _build_item(item)
+        return _documented_item(item) or _build_item(item)
     except cattrs.ClassValidationError:
         missing = "url" if isinstance(item.get("id"), str) and item["id"] else "id"
         raise UnreadableValue(f".{missing}", "expected a non-empty string") from None

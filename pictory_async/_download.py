@@ -98,11 +98,11 @@ async def _store(stream: FileStream, url: str, target: Target) -> Path:
     if suffix is None or (suffix == ".png" and not beginning.startswith(PNG_SIGNATURE)):
         what = stream.content_type or "something without a type"
         raise DownloadError(f"not an image but {what:.60}", url=url, status=200)
-    part = _Part(target.path(suffix))
+    part = _Part(target.path(suffix), overwrite=target.overwrite)
     try:
         await _in_thread(part.create)
         await _copy(stream, part, beginning, url)
-        await _in_thread(part.commit, target.overwrite)
+        await _in_thread(part.commit)
     finally:
         await _in_thread(part.discard)  # nothing is left of it once it is committed
     return part.path
@@ -173,14 +173,17 @@ def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target: 
 class _Part:
     """A file that gets its name when it is complete. Its methods run in threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path
+        self._overwrite = overwrite
         mark = secrets.token_hex(6)
         self._temporary = path.with_name(f".{path.name[:80]}.{mark}.part")
         self._file: BinaryIO | None = None
 
     def create(self) -> None:
         """Open it beside its place, with the permissions of any new file."""
+        if not self._overwrite and os.path.lexists(self.path):
+            raise _exists(self.path)  # before anything is transferred
         self._file = self._temporary.open("xb")
 
     def write(self, piece: bytes) -> None:
@@ -188,13 +191,13 @@ class _Part:
         assert self._file is not None  # noqa: S101 - created first
         self._file.write(piece)
 
-    def commit(self, overwrite: bool) -> None:  # noqa: FBT001 - called by a thread
+    def commit(self) -> None:
         """Give it its name, in one step that a crash cannot halve."""
         assert self._file is not None  # noqa: S101 - created first
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        if overwrite:
+        if self._overwrite:
             self._temporary.replace(self.path)
             return
         try:

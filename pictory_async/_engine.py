@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 from collections.abc import AsyncGenerator, Callable
 
@@ -52,7 +53,7 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self.process = os.getpid()
         self.tasks = TaskOwner()
-        self.slots = Slots(settings.limits, self.loop)
+        self.slots = Slots(_fitting(settings.limits, settings.http), self.loop)
         self.transport = Transport(
             base_url=settings.base_url,
             api_key=settings.api_key,
@@ -65,7 +66,7 @@ class Engine:
         self.scheduler = Scheduler(
             requests=self.requests,
             tasks=self.tasks,
-            workers=settings.limits.concurrent_requests,
+            workers=self.slots.at_once,
             job_timeout=settings.job_timeout,
             on_end=on_job_end,
         )
@@ -90,7 +91,9 @@ class Engine:
         """
         if self._closing is None:
             self._closing = self.tasks.spawn(
-                self._close(tell_jobs), name="pictory-close"
+                self._close(tell_jobs),
+                name="pictory-close",
+                context=contextvars.Context(),
             )
         await asyncio.wait([self._closing])
         self._closing.result()
@@ -104,6 +107,19 @@ class Engine:
             tell_jobs()
             await self.tasks.aclose()
             await self._at_loop_end.aclose()
+
+
+def _fitting(limits: Limits, http: aiohttp.ClientSession | None) -> Limits:
+    """Return *limits* that the connection pool of *http* can keep.
+
+    In a pool's queue the time of a request would run without a connection.
+    """
+    connector = http.connector if http is not None else None
+    if connector is None:
+        return limits
+    pool = [n for n in (connector.limit, connector.limit_per_host) if n > 0]
+    at_once = min([limits.concurrent_requests, *pool])
+    return attrs.evolve(limits, concurrent_requests=at_once)
 
 
 async def _close_at_loop_end(transport: Transport) -> AsyncGenerator[None, None]:

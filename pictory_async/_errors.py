@@ -265,7 +265,8 @@ class SubmissionUnknownError(PictoryError):
         )
         return self.args[0] or (
             "the submission may or may not have created a job, and was not repeated "
-            f"({self.cause}); if it did, the image appears in the history{since}"
+            f"({self.cause}); if it did, the image appears in the history{since}: "
+            "session.reconcile(error) looks for it"
         )
 
 
@@ -402,7 +403,7 @@ class SessionClosedError(PictoryError):
     def __str__(self) -> str:
         """Say what was lost sight of."""
         if self.job_id is None:
-            return self.args[0] or "the session is closed"
+            return self.args[0] or "the session is closed; make a new one"
         return (
             f"the session was closed while job {self.job_id} was in progress; it goes "
             "on at the service, and job(job_id) of another session finds it"

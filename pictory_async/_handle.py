@@ -114,8 +114,8 @@ class JobHandle(Generic[ResultT]):
             yield self.status
             if last:
                 return
+            self._follower.enter()  # on a new loop this may end an overdue job
             while self._job.version == seen:
-                self._follower.enter()
                 await self._job.changed.wait()
 
     def poll_now(self) -> None:
@@ -135,12 +135,12 @@ class JobHandle(Generic[ResultT]):
 
     async def _ended_within(self, timeout: float | None) -> bool:
         checked_timeout(timeout)
-        if self._job.done:
-            return True
-        self._follower.enter()
+        if not self._job.done:
+            self._follower.enter()  # on a new loop this may end an overdue job
         try:
             async with asyncio.timeout(timeout):
-                await self._job.ended.wait()
+                while not self._job.done:
+                    await self._job.ended.wait()
         except TimeoutError:
             return self._job.done
         return True

@@ -39,7 +39,9 @@ class ImageHistory:
     def next_page_key(self) -> str | None:
         """The first page not yet fetched; None before the first and at the end.
 
-        ``session.history(start=key)`` goes on from there, tomorrow too.
+        ``session.history(start=key)`` goes on from there, tomorrow too. A page that
+        was begun (by leaving the loop, or by *limit* or *since*) is behind it: iterate
+        by `pages` to stop between two.
         """
         return self._cursor.next_page_key
 
@@ -49,13 +51,14 @@ class ImageHistory:
 
     async def __anext__(self) -> HistoryImage:
         """Return the next image."""
-        async with self._lock:  # two tasks may share one history
-            while not self._buffer:
-                page = await self._next_page()
-                if page is None:
-                    raise StopAsyncIteration
-                self._buffer.extend(page.images)
-            return self._buffer.popleft()
+        while not self._buffer:
+            async with self._lock:  # two tasks may share one history
+                if not self._buffer:
+                    page = await self._next_page()
+                    if page is None:
+                        raise StopAsyncIteration
+                    self._buffer.extend(page.images)
+        return self._buffer.popleft()
 
     def pages(self) -> AsyncIterator[HistoryPage]:
         """Iterate by page; first over the rest of a page that was begun by image."""

@@ -79,19 +79,22 @@ class Claims:
     """Which images are known to belong to a submission of this session."""
 
     def __init__(self) -> None:
-        self._taken: dict[int, None] = {}  # hashes of URLs, in order
-        self._found: dict[Search, str] = {}
-        self._keep_all = False
+        self._taken: dict[int, None] = {}  # marks of URLs, in order
+        self._found: dict[Search, int] = {}
+        self._open: list[Search] = []
 
-    def take(self, url: str) -> None:
+    def take(self, url: str, *, now: datetime) -> None:
         """Note that the image at *url* belongs to a job of this session."""
-        self._taken[hash(url)] = None
-        if not self._keep_all and len(self._taken) > 2 * REMEMBERED:
-            self._taken = dict.fromkeys(list(self._taken)[-REMEMBERED:])
+        self._taken[_mark(url)] = None
+        if len(self._taken) > 2 * REMEMBERED:
+            self._open = [s for s in self._open if s.latest is None or s.latest > now]
+            if not self._open:
+                self._taken = dict.fromkeys(list(self._taken)[-REMEMBERED:])
+                self._found.clear()
 
-    def keep_all(self) -> None:
-        """Forget nothing any more: a submission is unknown."""
-        self._keep_all = True
+    def keep(self, search: Search) -> None:
+        """Forget nothing as long as what is searched for may still come."""
+        self._open.append(search)
 
     def choose(
         self, search: Search, images: Iterable[HistoryImage], *, others: Collection[str]
@@ -104,13 +107,19 @@ class Claims:
             others: URLs that belong to jobs still in progress.
         """
         own = self._found.get(search)
+        taken = self._taken.keys() | {_mark(url) for url in others}
         found = None
         for image in images:
-            if image.url == own:
+            if _mark(image.url) == own:
                 return image
-            if hash(image.url) not in self._taken and image.url not in others:
+            if _mark(image.url) not in taken:
                 found = image  # the last one is the oldest
         if found is not None:
-            self._found[search] = found.url
-            self.take(found.url)
+            self._found[search] = _mark(found.url)
+            self._taken[_mark(found.url)] = None
         return found
+
+
+def _mark(url: str) -> int:
+    # Without the query: a URL may be signed anew in each answer.
+    return hash(url.partition("?")[0])

@@ -46,8 +46,20 @@ class Requests:
         self.retries = retries
         self._rand = rand
 
-    async def once(self, call: Call[ValueT], *, permit: Permit | None = None) -> ValueT:
+    async def once(
+        self,
+        call: Call[ValueT],
+        *,
+        permit: Permit | None = None,
+        sick: bool = False,
+    ) -> ValueT:
         """Make one attempt at *call* and return its value.
+
+        Args:
+            call: What to ask.
+            permit: Whether a paid call may go out.
+            sick: Whether the last attempt failed too, so that one more 503 says
+                nothing new about the service.
 
         Raises:
             PictoryError: The attempt failed; nothing was tried again.
@@ -57,7 +69,8 @@ class Requests:
         try:
             return call.read(await self.transport.send(call, permit=permit))
         except PictoryError as error:
-            self._slow_down(error, started)
+            if not (sick and getattr(error, "status", None) == 503):
+                self._slow_down(error, started)
             raise
         finally:
             self.slots.release()
@@ -107,6 +120,8 @@ class Requests:
                 case LeaveOpen(cause):
                     raise unknown(request, started_at, cause) from cause
                 case GiveUp():
+                    raise error
+                case TryAgain() if permit.last:
                     raise error
                 case TryAgain():
                     tally = step.tally

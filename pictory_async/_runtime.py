@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pictory_async._endpoints import image_job, image_page
@@ -69,14 +69,20 @@ class Runtime:
                 on_submit_end=self._on_submit_end,
                 on_job_end=self._on_job_end,
             )
-            for job in self._jobs.values():
+            for job in list(self._jobs.values()):  # some may be overdue, and end here
                 self._engine.scheduler.follow(job)
         _check(self._engine)
         return self._engine
 
     def enter(self) -> None:
-        """Check that the running loop may wait for these jobs."""
-        self.use()
+        """Check that the running loop may wait for these jobs.
+
+        While the session closes it may: they are told how that ends.
+        """
+        if self.closed and self._engine and not self._engine.loop.is_closed():
+            _check(self._engine)
+        else:
+            self.use()
 
     def poll_now(self, job: Job[Any]) -> None:
         """Ask for *job* at once."""
@@ -109,8 +115,8 @@ class Runtime:
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
         """Look in the history for what *error* left open."""
         search = search_for(error, job_timeout=self.settings.job_timeout)
-        images = [image async for image in self.history(since=search.earliest)]
-        matching = [image for image in images if search.matches(image)]
+        history = self.history(since=search.earliest)
+        matching = [image async for image in history if search.matches(image)]
         # After the history: a job that made one of these has completed by now.
         others = await self._made_by_rivals(search) if matching else ()
         return self.claims.choose(search, matching, others=others)
@@ -154,13 +160,13 @@ class Runtime:
 
     def _on_submit_end(self, error: BaseException | None) -> None:
         if isinstance(error, SubmissionUnknownError):
-            self.claims.keep_all()
+            self.claims.keep(search_for(error, job_timeout=self.settings.job_timeout))
         self._quieter.fire()
 
     def _on_job_end(self, job: Job[GeneratedImage]) -> None:
         del self._jobs[job.job_id], self.handles[job.job_id]
         if job.result is not None:
-            self.claims.take(job.result.url)
+            self.claims.take(job.result.url, now=datetime.now(UTC))
         self._quieter.fire()
 
     def _tell_jobs(self) -> None:

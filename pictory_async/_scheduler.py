@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 import itertools
 import logging
@@ -56,7 +57,11 @@ class Scheduler:
         self._ready: deque[Job[Any]] = deque()
         # In order of their start, and so of their deadline: it is the same for all.
         self._jobs: dict[Job[Any], None] = {}
+        # Not a task or timer of whoever came first: it would keep that one's context
+        # variables (a request, a span) and run everybody's polls under them.
+        self._context = contextvars.Context()
         self._poll_timer: asyncio.TimerHandle | None = None
+        self._poll_timer_due = math.inf  # uvloop's handles do not always know it
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._odd_words: set[str] = set()
 
@@ -96,10 +101,13 @@ class Scheduler:
             return
         due = self._queue[0][0]
         if self._poll_timer is not None:
-            if self._poll_timer.when() <= due:
+            if self._poll_timer_due <= due:
                 return
             self._poll_timer.cancel()
-        self._poll_timer = self._loop.call_at(due, self._on_due)
+        self._poll_timer_due = due
+        self._poll_timer = self._loop.call_at(
+            due, self._on_due, context=self._context.copy()
+        )
 
     def _on_due(self) -> None:
         self._poll_timer = None
@@ -112,7 +120,9 @@ class Scheduler:
         self._set_poll_timer()
         for _ in range(min(self._idle_workers, len(self._ready))):
             self._idle_workers -= 1
-            self._tasks.spawn(self._work(), name="pictory-poll")
+            self._tasks.spawn(
+                self._work(), name="pictory-poll", context=self._context.copy()
+            )
 
     def _watch_deadlines(self) -> None:
         """End the jobs whose time is over, and wait for the next deadline."""
@@ -123,7 +133,7 @@ class Scheduler:
             if deadline > now:
                 if deadline < math.inf:
                     self._deadline_timer = self._loop.call_at(
-                        deadline, self._watch_deadlines
+                        deadline, self._watch_deadlines, context=self._context.copy()
                     )
                 return
             self._end(job, JobTimeoutError(job_id=job.job_id))
@@ -132,7 +142,9 @@ class Scheduler:
         """Return what the job's policy says; a broken one is replaced for this job."""
         model = _model(job)
         try:
-            delay = job.policy.delay(polls=job.polls, elapsed=job.elapsed, model=model)
+            delay = float(
+                job.policy.delay(polls=job.polls, elapsed=job.elapsed, model=model)
+            )
             if not 0 <= delay < math.inf:
                 raise ValueError(f"delay must be seconds from 0, not {delay!r}")
         except Exception:
@@ -151,16 +163,26 @@ class Scheduler:
             while self._ready:
                 job = self._ready.popleft()
                 if not job.done:
-                    await self._poll(job)
+                    await self._poll_and_survive(job)
         finally:
             self._idle_workers += 1
+
+    async def _poll_and_survive(self, job: Job[Any]) -> None:
+        """Poll *job*; a mistake of ours is logged and does not end the polling."""
+        try:
+            await self._poll(job)
+        except Exception:
+            logger.exception("a poll of job %s broke; asking again", job.job_id)
+            if not job.done:
+                self._put_again(job, at_least=Backoff().first)
 
     async def _poll(self, job: Job[Any]) -> None:
         asked_at = job.elapsed
         job.polling = True
         heard: JobReport[Any] | PictoryError
         try:
-            heard = await self._requests.once(job.call())
+            # One job that gets 503 again and again is not the session's problem.
+            heard = await self._requests.once(job.call(), sick=job.problem is not None)
         except SessionClosedError:
             return  # whoever closes the session tells the job
         except PictoryError as error:
@@ -209,7 +231,7 @@ class Scheduler:
         job.due = None
         job.settle(outcome)
         if isinstance(outcome, PictoryError):
-            logger.warning("failed: %s", outcome)
+            logger.warning("failed: job %s: %s", job.job_id, outcome)
         else:
             logger.info("completed: job %s, %d polls", job.job_id, job.polls)
         self._on_end(job)

@@ -37,6 +37,7 @@ from pictory_async._models import (
 )
 from pictory_async._pace import Limits
 from pictory_async._polling import Backoff, PollPolicy
+from pictory_async._requests import unknown
 from pictory_async._retry import RetryPolicy
 from pictory_async._runtime import Runtime
 from pictory_async._submit import Submission, submission_for
@@ -167,8 +168,9 @@ class PictorySession:
 
         Raises:
             JobTimeoutError: *timeout* is over; the job is followed on, in `jobs`.
-            RequestTimeoutError: *timeout* was over before the service accepted. If
-                *sent* is true the request is finished in the background.
+            RequestTimeoutError: *timeout* was over before anything was sent.
+            SubmissionUnknownError: *timeout* was over while the request was on the
+                wire. It is finished in the background; an accepted job is in `jobs`.
             PictoryError: As for `submit` and for awaiting a `JobHandle`.
         """
         checked_timeout(timeout)
@@ -362,10 +364,15 @@ def _request(
 async def _accepted_before(
     until: float, engine: Engine, submission: Submission
 ) -> JobHandle[GeneratedImage]:
+    scope = asyncio.timeout_at(until)
     try:
-        async with asyncio.timeout_at(until):
+        async with scope:
             return await engine.submitter.submit(submission)
     except TimeoutError:
-        sent = not submission.permit.withdraw()
-    what = "it is finished in the background" if sent else "nothing was created"
-    raise RequestTimeoutError(f"not accepted in time; {what}", sent=sent, method="POST")
+        if not scope.expired():
+            raise  # an attempt's own time-out
+    sent = not submission.permit.withdraw()
+    cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
+    if sent:
+        raise unknown(submission.call.request, submission.started_at, cause) from cause
+    raise cause

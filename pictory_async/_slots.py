@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
 from collections import deque
 
 from pictory_async._endpoints import Kind
@@ -25,13 +27,15 @@ class Slots:
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.pace = Pace(limit=limits.requests_per_second)
         self._loop = loop
-        self._free = limits.concurrent_requests
+        self.at_once = self._free = limits.concurrent_requests
         self._queues: dict[Kind, deque[asyncio.Future[None]]] = {
             kind: deque() for kind in Kind
         }
         self._turns = deque(Kind)
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf  # uvloop's handles do not always know it
+        self._context = contextvars.Context()  # not that of whoever waits first
         self._closed = False
 
     async def acquire(self, kind: Kind) -> None:
@@ -51,7 +55,7 @@ class Slots:
         try:
             await waiter
         except asyncio.CancelledError:
-            self._forget(kind, waiter)
+            self._forget(waiter)
             raise
 
     def release(self) -> None:
@@ -84,8 +88,8 @@ class Slots:
     def _give_turns(self) -> None:
         while self._waiting and self._may_start():
             waiter = self._next_waiter()
-            self._waiting -= 1
-            if not waiter.done():
+            if not waiter.done():  # else it was cancelled, and is not counted
+                self._waiting -= 1
                 self._start()
                 waiter.set_result(None)
         if self._waiting and self._free:
@@ -98,18 +102,22 @@ class Slots:
         self._turns.rotate(-1)
         return waiter
 
-    def _forget(self, kind: Kind, waiter: asyncio.Future[None]) -> None:
+    def _forget(self, waiter: asyncio.Future[None]) -> None:
         """Take back what a cancelled waiter had: its place, or the turn given."""
-        if waiter in self._queues[kind]:
-            self._queues[kind].remove(waiter)
-            self._waiting -= 1
-        elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+        if self._closed:
+            return
+        if waiter.cancelled():
+            self._waiting -= 1  # it stays in its queue and is passed over there
+        else:
             self.release()
 
     def _come_back_at(self, moment: float) -> None:
-        if self._timer is None or self._timer.when() != moment:
+        if self._timer is None or self._timer_due != moment:
             self._stop_timer()
-            self._timer = self._loop.call_at(moment, self._on_timer)
+            self._timer_due = moment
+            self._timer = self._loop.call_at(
+                moment, self._on_timer, context=self._context.copy()
+            )
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -99,6 +99,7 @@ class Submitter:
     async def aclose(self) -> None:
         """Withdraw what has not gone out, and wait a little for the rest."""
         for task, submission in list(self._under_way.items()):
+            submission.permit.last = True
             if submission.permit.withdraw():
                 task.cancel()
         if self._under_way:
@@ -112,30 +113,43 @@ class Submitter:
         assert call.request is not None  # noqa: S101 - a paid call has its request
         # No await from here on: an id that is known is in session.jobs.
         handle = self._accept(job_id, call.request)
-        if submission.abandoned:
-            logger.warning("job %s was accepted after its submit was cancelled", job_id)
-        else:
-            logger.info("submitted: job %s", job_id)
+        logger.info("submitted: job %s", job_id)
         return handle
 
     def _abandon(self, task: asyncio.Task[ImageHandle], submission: Submission) -> None:
+        """Note that nobody waits any more; withdraw what has not gone out."""
         submission.abandoned = True
-        if submission.permit.withdraw():
+        submission.permit.last = True
+        if task.done():  # in the moment of the cancelling
+            _tell(task, submission)
+        elif submission.permit.withdraw():
             task.cancel()
 
     def _ended(self, task: asyncio.Task[ImageHandle]) -> None:
         submission = self._under_way.pop(task)
-        error = None if task.cancelled() else task.exception()  # marks it as seen
-        self._on_end(error)
-        if not submission.abandoned:
-            return
-        if error is not None:
-            logger.error("a cancelled submit ended with: %s", error)
-        elif task.cancelled() and submission.permit.sent:
+        self._on_end(None if task.cancelled() else task.exception())  # marks it as seen
+        if submission.abandoned:
+            _tell(task, submission)
+
+
+def _tell(task: asyncio.Task[ImageHandle], submission: Submission) -> None:
+    """Tell the log what became of a submission that nobody waits for."""
+    began = f"{submission.started_at:%Y-%m-%d %H:%M:%SZ}"
+    what = f"{submission.call.request!r}, begun at {began}"
+    if task.cancelled():
+        if submission.permit.sent:
             logger.error(
-                "a cancelled submit was given up on the wire when the session was "
-                "closed; it may have created a job"
+                "a cancelled submit was given up on the wire and may have created a "
+                "job: %s",
+                what,
             )
+    elif error := task.exception():
+        logger.error("a cancelled submit ended with: %s (%s)", error, what)
+    else:
+        job_id = task.result().job_id
+        logger.warning(
+            "job %s was accepted after its submit was cancelled: %s", job_id, what
+        )
 
 
 def submission_for(request: ImageRequest) -> Submission:

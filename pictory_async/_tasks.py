@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -20,10 +21,21 @@ class TaskOwner:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(
-        self, coro: Coroutine[Any, Any, ValueT], *, name: str
+        self,
+        coro: Coroutine[Any, Any, ValueT],
+        *,
+        name: str,
+        context: contextvars.Context | None = None,
     ) -> asyncio.Task[ValueT]:
-        """Start *coro* as a task that is held until it ends."""
-        task = asyncio.get_running_loop().create_task(coro, name=name)
+        """Start *coro* as a task that is held until it ends.
+
+        Args:
+            coro: What it does.
+            name: What it is called in ``asyncio.all_tasks()``.
+            context: Its context variables; a copy of the caller's by default.
+        """
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(coro, name=name, context=context)
         self._tasks.add(task)  # the loop itself holds only a weak reference
         task.add_done_callback(self._tasks.discard)
         return task
@@ -63,5 +75,6 @@ class Signal:
         """Wake everyone who waits now."""
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
-            if not waiter.done():
+            # One left over from a loop that was closed cannot be woken any more.
+            if not waiter.done() and not waiter.get_loop().is_closed():
                 waiter.set_result(None)

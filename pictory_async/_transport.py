@@ -7,6 +7,7 @@ them the key, so they are not even the cause or context of ours.
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ SLOWEST_DOWNLOAD: Final = 16 * 2**10
 
 USER_AGENT: Final = f"pictory-async/{__version__}"
 
-# Time-outs are measured here, from the moment a request has its turn.
+# For downloads, whose time-out depends on what has arrived.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(
     total=None, connect=None, sock_connect=None, sock_read=None
 )
@@ -60,11 +61,12 @@ class Permit:
     between the two.
     """
 
-    __slots__ = ("sent", "withdrawn")
+    __slots__ = ("last", "sent", "withdrawn")
 
     def __init__(self) -> None:
         self.sent = False
         self.withdrawn = False
+        self.last = False  # whether no further attempt is wanted by anybody
 
     def withdraw(self) -> bool:
         """Forbid sending; return False if it is too late."""
@@ -79,10 +81,13 @@ class Permit:
         """Note that the request leaves now.
 
         Raises:
-            RuntimeError: The permit was withdrawn.
+            RuntimeError: The permit was withdrawn, or used already: something
+                between us and the network wants to send a paid request again.
         """
         if self.withdrawn:
             raise RuntimeError("withdrawn before it was sent")
+        if self.sent:
+            raise RuntimeError("a paid request is sent once")
         self.sent = True
 
 
@@ -167,7 +172,15 @@ class Transport:
     ) -> None:
         self._base = str(base_url).rstrip("/")
         self._key = api_key
+        self._key_bytes = api_key.encode()
         self._timeout = timeout
+        self._limit = aiohttp.ClientTimeout(
+            total=timeout,
+            connect=None,
+            sock_connect=None,
+            sock_read=None,
+            ceil_threshold=math.inf,  # else it is rounded up to a whole second
+        )
         self._owned = http is None
         self._http = _new_http() if http is None else http
         self._headers = CIMultiDict({
@@ -186,19 +199,19 @@ class Transport:
             TransportError: No answer; *sent* says whether it may have arrived.
         """
         permit = permit or Permit()
-        problem: TransportError
+        problem: TransportError | ConfigurationError
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._exchange(call, permit)
+            return await self._exchange(call, permit)
         except ConfigurationError:
             raise
         except TimeoutError:
             sent = not (call.paid and permit.withdraw())
             text = f"no answer within {self._timeout:g} s"
-            problem = RequestTimeoutError(text, sent=sent)
+            problem = RequestTimeoutError(
+                text, sent=sent, method=call.method, path=_shown(call.path)
+            )
         except Exception as exc:  # noqa: BLE001 - also what a user's middleware raises
             problem = self._translate(exc, call, permit)
-        problem.method, problem.path = call.method, _shown(call.path)
         # Outside of the except block, so that aiohttp's error is not its context.
         raise problem
 
@@ -210,6 +223,7 @@ class Transport:
         """
         # As it is where possible: a signature may cover the exact spelling.
         target = URL(url, encoded=True) if url.isascii() else URL(url)
+        self._refuse_if_closed()
         problem: TransportError
         try:
             async with asyncio.timeout(self._timeout):
@@ -223,7 +237,7 @@ class Transport:
                 return FileStream(response, timeout=self._timeout)
         except TimeoutError:
             problem = RequestTimeoutError(f"no answer within {self._timeout:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
+        except Exception as exc:  # noqa: BLE001 - also what a user's middleware raises
             sent = not isinstance(exc, _NOT_SENT)
             problem = TransportError(self._words(exc), sent=sent)
         problem.method = "GET"
@@ -235,23 +249,28 @@ class Transport:
             await self._http.close()
 
     async def _exchange(self, call: Call[Any], permit: Permit) -> Answer:
-        if self._http.closed:
-            raise ConfigurationError(
-                "the aiohttp.ClientSession given as http is closed"
-            )
-        async with self._http.request(
+        self._refuse_if_closed()
+        response = await self._http.request(
             call.method,
             URL(self._base + call.path, encoded=True),
             headers=self._headers,
             data=None if call.body is None else _PaidBody(call.body, permit),
             allow_redirects=False,
             raise_for_status=False,
-            timeout=_NO_TIMEOUT,
-        ) as response:
+            timeout=self._limit,
+        )
+        try:
             body, cut = await _read(response.content)
-            if cut:
-                response.close()
-            return self._answer(call, response, body, cut=cut)
+        except BaseException:
+            response.close()
+            raise
+        if cut:
+            response.close()
+        return self._answer(call, response, body, cut=cut)
+
+    def _refuse_if_closed(self) -> None:
+        if self._http.closed:
+            raise ConfigurationError("the ClientSession given as http is closed")
 
     def _answer(
         self,
@@ -261,10 +280,11 @@ class Transport:
         *,
         cut: bool,
     ) -> Answer:
+        if self._key_bytes in body:  # a proxy's page may repeat the request's headers
+            body = body.replace(self._key_bytes, b"<API key>")
         return Answer(
             status=response.status,
-            # A proxy's error page may repeat the request's headers.
-            body=body.replace(self._key.encode(), b"<API key>"),
+            body=body,
             method=call.method,
             path=_shown(call.path),
             retry_after=_retry_after(response),
@@ -273,9 +293,17 @@ class Transport:
 
     def _translate(
         self, exc: Exception, call: Call[Any], permit: Permit
-    ) -> TransportError:
+    ) -> TransportError | ConfigurationError:
         sent = not (permit.withdraw() if call.paid else isinstance(exc, _NOT_SENT))
-        return TransportError(self._words(exc), sent=sent)
+        if not permit.sent and "Cannot combine AUTHORIZATION" in str(exc):
+            return ConfigurationError(
+                "the ClientSession given as http sends credentials of its own (auth=, "
+                "or a netrc file by trust_env=True); the API key would replace them"
+            )
+        path = _shown(call.path)
+        return TransportError(
+            self._words(exc), sent=sent, method=call.method, path=path
+        )
 
     def _words(self, exc: Exception) -> str:
         text = f"{type(exc).__name__}: {exc}"
@@ -304,13 +332,16 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 async def _read(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
     """Read a body to its end, or until it is larger than any answer."""
-    chunks, size = [], 0
-    while chunk := await content.readany():
-        chunks.append(chunk)
-        size += len(chunk)
+    body = await content.readany()
+    if content.at_eof():  # most answers are one piece
+        return body, False
+    pieces, size = [body], len(body)
+    while piece := await content.readany():
+        pieces.append(piece)
+        size += len(piece)
         if size > LARGEST_ANSWER:
-            return b"".join(chunks)[:LARGEST_ANSWER], True
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks), False
+            return b"".join(pieces)[:LARGEST_ANSWER], True
+    return b"".join(pieces), False
 
 
 def _shown(path: str) -> str:

@@ -130,7 +130,7 @@ def read_submission(answer: Answer) -> str:
     for place in (payload.get("data"), payload):
         for name in ("jobId", "job_id"):
             job_id = place.get(name) if isinstance(place, dict) else None
-            if is_job_id(job_id):
+            if type(job_id) is int or is_job_id(job_id):
                 return str(job_id)
     _refuse_unsuccessful(answer, payload)
     raise _unreadable(answer, "expected a job id", where="$.data.jobId")
@@ -149,6 +149,8 @@ def read_job(
     if answer.status == 404:
         return _not_found(job_id)
     payload = _read_object(answer)
+    if payload.get("success") is False and _says(payload, "JOB_NOT_FOUND"):
+        return _not_found(job_id)
     data = payload.get("data")
     # [C] one old client saw the bare word where the object is now.
     bare = {} if payload.get("success") is False else {"status": data}
@@ -278,11 +280,11 @@ def _places(payload: JSONObject) -> list[dict[str, Any]]:
     return [place for place in places if isinstance(place, dict)]
 
 
-def _says_not_found(payload: JSONObject) -> bool:
+def _says(payload: JSONObject, word: str) -> bool:
     """Look everywhere: a general message may stand above the telling one."""
     objects = _places(payload)
     said = [_first([place], (name,)) for place in objects for name in _ERROR_WORDS]
-    return bool({"5000", "JOB_NOT_FOUND"} & {*said, *_words(payload)})
+    return word in {*said, *_words(payload)}
 
 
 def _first(objects: list[dict[str, Any]], names: tuple[str, ...]) -> str | None:
@@ -330,7 +332,7 @@ def _job_without_state(
     if payload.get("success") is False:
         # [O] official API notes: error_code "5000", error_message "JOB_NOT_FOUND";
         # [O] official script: success false without a status is the end of a job.
-        if _says_not_found(payload):
+        if _says(payload, "5000"):
             return _not_found(job_id)
         return JobReport(JobState.FAILED, error=_failure(payload, job_id))
     # [D, old pages] finished jobs had no status: a picture's URL is word enough.

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pictory_async._convert import UnreadableValue, generated_image, history_image
+from pictory_async._convert import (
+    UnreadableValue,
+    _build_item,
+    _documented_item,
+    generated_image,
+    history_image,
+)
 from pictory_async._models import ImageRequest
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -276,3 +282,54 @@ def test_an_item_with_id_and_url_is_always_read(
 ) -> None:
     """What is optional in an item never makes it unreadable."""
     assert item(createdDate=date, prompt=prompt, width=width).id == "i1"
+
+
+DOCUMENTED = {
+    "url": URL,
+    "id": "c3d4e5f6-a7b8-9012-cdef-345678901234",
+    "prompt": "A modern workspace",
+    "aspectRatio": "16:9",
+    "createdDate": "2026-04-04T06:03:38.665Z",
+    "model": "nanobanana",
+    "width": 1024,
+    "height": 1024,
+}
+odd = st.sampled_from([
+    None,
+    "",
+    "x",
+    "12",
+    7,
+    -3,
+    10**12,
+    1.5,
+    2.0,
+    True,
+    [],
+    {},
+    "2026-01-01T00:00:00",
+])
+
+
+def test_documented_item_takes_the_short_way() -> None:
+    """An item as the documents show it needs no general converter."""
+    optional = {"style": "vintage", "referenceImageUrl": URL}
+    for item in (DOCUMENTED, DOCUMENTED | optional):
+        assert _documented_item(item) == _build_item(item)
+
+
+@unhurried
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*DOCUMENTED, "style", "referenceImageUrl", "new"]), odd
+    ),
+    missing=st.sets(st.sampled_from(sorted(DOCUMENTED))),
+)
+def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> None:
+    """Where the short way gives an item, the general one gives the same."""
+    item = {k: v for k, v in (DOCUMENTED | changes).items() if k not in missing}
+    short = _documented_item(item)
+    if short is not None:
+        general = _build_item(item)
+        assert short == general
+        assert short.extra == general.extra == {}

@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from pictory_async import (
@@ -231,9 +232,9 @@ async def test_cancelled_while_writing_leaves_nothing(
     loop = asyncio.get_running_loop()
     commit = download_module._Part.commit
 
-    def slow_commit(part: download_module._Part, overwrite: bool) -> None:
+    def slow_commit(part: download_module._Part) -> None:
         loop.call_soon_threadsafe(began.set)
-        commit(part, overwrite)
+        commit(part)
 
     monkeypatch.setattr(download_module._Part, "commit", slow_commit)
     task = asyncio.create_task(session.download(image, tmp_path))
@@ -317,6 +318,19 @@ async def test_downloads_take_turns_with_everything_else(
     # Each took ten seconds, so the third after one began when that one had ended.
     assert len(began) == 5
     assert all(b - a >= 10 for a, b in zip(began, began[2:], strict=False))
+
+
+async def test_brought_session_that_is_closed(
+    sandbox: Sandbox, image: HistoryImage, tmp_path: Path
+) -> None:
+    """A closed session of the user's is told as such, and no foreign error comes."""
+    http = aiohttp.ClientSession()
+    await http.close()
+    async with PictorySession(
+        sandbox.api_key, base_url=sandbox.base_url, http=http
+    ) as session:
+        with pytest.raises(DownloadError, match="closed"):
+            await session.download(image, tmp_path)
 
 
 async def test_file_that_cannot_be_made_is_the_user_s_own(

@@ -313,14 +313,16 @@ ASKED = {"method": "POST", "path": "/v1/aistudio/images"}
             (
                 "the submission may or may not have created a job, and was not "
                 "repeated (reset; POST /v1/aistudio/images may have arrived); if it "
-                "did, the image appears in the history since 2026-11-21 09:08:07Z"
+                "did, the image appears in the history since 2026-11-21 09:08:07Z: "
+                "session.reconcile(error) looks for it"
             ),
         ),
         (
             SubmissionUnknownError(),
             (
                 "the submission may or may not have created a job, and was not "
-                "repeated (None); if it did, the image appears in the history"
+                "repeated (None); if it did, the image appears in the history: "
+                "session.reconcile(error) looks for it"
             ),
         ),
         (SubmissionUnknownError("given text"), "given text"),
@@ -364,7 +366,7 @@ ASKED = {"method": "POST", "path": "/v1/aistudio/images"}
             DownloadError(url="https://cdn.example/a.png"),
             "cannot download https://cdn.example/a.png: no reason given",
         ),
-        (SessionClosedError(), "the session is closed"),
+        (SessionClosedError(), "the session is closed; make a new one"),
         (SessionClosedError("given text"), "given text"),
         (
             SessionClosedError(job_id="j1"),

@@ -121,7 +121,7 @@ def test_web_app_serves(code: str, run: Any) -> None:
                 await visit(http, url)
             server.should_exit = True
             await serving
-        assert "closed" in repr(names["session"])
+        assert "closed" in repr(names["app"].state.pictory)
 
     run(main())
 

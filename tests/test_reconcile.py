@@ -98,7 +98,7 @@ def test_oldest_unclaimed_image_is_chosen() -> None:
     images = [image(90), image(60), image(30)]
     first = search_for(error_for(), job_timeout=900)
     second = search_for(error_for(ImageRequest(PROMPT, model="x")), job_timeout=900)
-    claims.take(images[2].url)
+    claims.take(f"{images[2].url}?signed=anew", now=NOON)
     assert claims.choose(first, images, others={images[1].url}) is images[0]
     assert claims.choose(first, images, others=()) is images[0]
     assert claims.choose(second, images, others=()) is images[1]
@@ -108,17 +108,19 @@ def test_oldest_unclaimed_image_is_chosen() -> None:
 def test_memory_is_bounded_until_something_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A million images are not remembered for nothing; from then on all are."""
+    """Images are not remembered for nothing; all are while one may still come."""
     monkeypatch.setattr(reconcile_module, "REMEMBERED", 10)
     claims = Claims()
     for number in range(1000):
-        claims.take(f"{number}")
+        claims.take(f"{number}", now=NOON)
     assert len(claims._taken) <= 20
     assert hash("999") in claims._taken
-    claims.keep_all()
+    claims.keep(search_for(error_for(), job_timeout=900))
     for number in range(1000):
-        claims.take(f"{number}")
+        claims.take(f"{number}", now=NOON)
     assert len(claims._taken) >= 1000
+    claims.take("much later", now=NOON + timedelta(hours=1))
+    assert len(claims._taken) == 10
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Coroutine, Iterator
@@ -20,6 +21,7 @@ from pictory_async import (
     FixedInterval,
     GeneratedImage,
     JobHandle,
+    JobTimeoutError,
     PictorySession,
     SessionClosedError,
     WrongLoopError,
@@ -105,6 +107,84 @@ def test_job_of_a_closed_loop_is_followed_on_in_the_next(outside: Sandbox) -> No
     image = run(wait())
     assert image.job_id == job.job_id
     assert run(wait()) is image  # a finished handle can be awaited anywhere
+    run(session.aclose())
+
+
+def test_overdue_jobs_end_in_the_next_loop(outside: Sandbox) -> None:
+    """Jobs whose time ended between two runs are told, each of them."""
+    outside.hold()
+    session = PictorySession(
+        outside.api_key, base_url=outside.base_url, job_timeout=0.05
+    )
+
+    async def submit() -> list[JobHandle[GeneratedImage]]:
+        return [await session.submit(PROMPT) for _ in range(3)]
+
+    jobs = run(submit())
+    outside.release()
+
+    async def wait() -> list[BaseException | GeneratedImage]:
+        await asyncio.sleep(0.1)
+        waits = (job.result() for job in jobs)
+        return await asyncio.gather(*waits, return_exceptions=True)
+
+    assert [type(outcome) for outcome in run(wait())] == [JobTimeoutError] * 3
+    assert session.jobs == ()
+    run(session.aclose())
+
+
+def test_waiter_left_in_a_closed_loop_harms_nobody(outside: Sandbox) -> None:
+    """A task that a closed loop left waiting cannot be woken, and others are."""
+    session = PictorySession(
+        outside.api_key, base_url=outside.base_url, polling=FixedInterval(0.05)
+    )
+    left = list[asyncio.Task[Any]]()
+
+    async def leave_a_waiter() -> JobHandle[GeneratedImage]:
+        job = await session.submit(PROMPT)
+        left.append(asyncio.create_task(job.wait()))
+        await asyncio.sleep(0)
+        return job
+
+    loop = asyncio.new_event_loop()
+    job = loop.run_until_complete(leave_a_waiter())
+    session._runtime._engine._at_loop_end.aclose().close()  # type: ignore[union-attr]
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+    async def wait() -> GeneratedImage:
+        image = await job
+        await session.drain(timeout=5)
+        return image
+
+    assert run(wait()).job_id == job.job_id
+    run(session.aclose())
+    left[0].get_coro().close()  # type: ignore[union-attr]
+    left[0]._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop here")
+def test_runs_on_uvloop(outside: Sandbox) -> None:
+    """Many short timers, two runs and a close, on the loop that web servers use."""
+    import uvloop
+
+    session = PictorySession(
+        outside.api_key, base_url=outside.base_url, polling=FixedInterval(0.0004)
+    )
+
+    async def many() -> int:
+        async def generate() -> str:
+            job = await session.submit(PROMPT)
+            for _ in range(20):
+                job.poll_now()
+                await asyncio.sleep(0)
+            return (await job).url
+
+        return len(set(await asyncio.gather(*(generate() for _ in range(60)))))
+
+    for _ in range(2):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            assert runner.run(many()) == 60
     run(session.aclose())
 
 

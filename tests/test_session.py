@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,12 +30,14 @@ from pictory_async import (
     RetryPolicy,
     ServerError,
     SessionClosedError,
+    SubmissionUnknownError,
 )
 from pictory_async.sandbox import Behavior, Fault, Sandbox
 
 pytestmark = pytest.mark.looptime
 
 PROMPT = "A lighthouse at dawn"
+USER: ContextVar[str] = ContextVar("USER")
 
 
 async def test_sends_what_was_asked_for(
@@ -213,15 +217,120 @@ async def test_generate_timeout_before_the_answer_keeps_the_job(
 ) -> None:
     """If the request was on the wire, it is finished and its job is kept."""
     sandbox.add_fault(Fault.slow(4, on="submit"))
-    with pytest.raises(RequestTimeoutError) as caught:
+    with pytest.raises(SubmissionUnknownError) as caught:
         await session.generate(PROMPT, timeout=2)
-    assert caught.value.sent
+    assert isinstance(caught.value.cause, RequestTimeoutError)
     assert session.jobs == ()
+    assert await session.reconcile(caught.value) is None
     await asyncio.sleep(3)
     (job,) = session.jobs
     assert f"job {job.job_id} was accepted after" in caplog.text
+    assert "lighthouse" in caplog.text
     await job
     assert len(sandbox.submitted) == 1
+
+
+async def test_attempt_s_own_timeout_is_told_as_it_is(sandbox: Sandbox) -> None:
+    """A time-out of one attempt is not taken for that of the call."""
+
+    class Nowhere(aiohttp.TCPConnector):
+        async def connect(self, *_: Any, **__: Any) -> Any:
+            await asyncio.Event().wait()
+
+    async with (
+        aiohttp.ClientSession(connector=Nowhere()) as http,
+        PictorySession(
+            sandbox.api_key,
+            base_url=sandbox.base_url,
+            http=http,
+            request_timeout=2,
+            retries=RetryPolicy(attempts=1),
+        ) as session,
+    ):
+        with pytest.raises(RequestTimeoutError, match="within 2 s"):
+            await session.generate(PROMPT, timeout=600)
+
+
+async def test_brought_middleware_cannot_send_a_post_again(sandbox: Sandbox) -> None:
+    """A retrying middleware of the user's session does not get a second payment."""
+
+    async def retry(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        for _ in range(3):
+            response = await handler(request)
+            if response.status < 500:
+                break
+        return response
+
+    sandbox.add_fault(Fault.answer(502, on="submit", handled=True, times=2))
+    async with (
+        aiohttp.ClientSession(middlewares=[retry]) as http,
+        PictorySession(
+            sandbox.api_key, base_url=sandbox.base_url, http=http
+        ) as session,
+    ):
+        with pytest.raises(SubmissionUnknownError):
+            await session.submit(PROMPT)
+    assert len(sandbox.submitted) == 1
+
+
+async def test_pool_of_a_brought_session_is_no_queue(sandbox: Sandbox) -> None:
+    """A small connection pool bounds the turns: no request waits in it unseen."""
+    sandbox.add_fault(Fault.slow(3, on="submit", times=None))
+    connector = aiohttp.TCPConnector(limit_per_host=2)
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        PictorySession(
+            sandbox.api_key, base_url=sandbox.base_url, http=http, request_timeout=5
+        ) as session,
+    ):
+        jobs = await asyncio.gather(*(session.submit(PROMPT) for _ in range(40)))
+    assert len(jobs) == len(sandbox.submitted) == 40
+
+
+async def test_brought_session_with_credentials_is_a_configuration_error(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A netrc file that would replace the key is told as what it is, at once."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password fake\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with (
+        aiohttp.ClientSession(trust_env=True) as http,
+        PictorySession(
+            sandbox.api_key, base_url=sandbox.base_url, http=http
+        ) as session,
+    ):
+        for use in (session.submit(PROMPT), anext(session.history())):
+            with pytest.raises(ConfigurationError, match="netrc"):
+                await use
+    assert sandbox.requests == []
+
+
+async def test_background_work_is_not_done_in_a_caller_s_context(
+    sandbox: Sandbox,
+) -> None:
+    """Polls carry nobody's context variables; a submit carries its caller's."""
+    seen = list[tuple[str, str]]()
+
+    async def note(_: Any, __: Any, params: aiohttp.TraceRequestStartParams) -> None:
+        seen.append((params.method, USER.get("nobody")))
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    async with (
+        aiohttp.ClientSession(trace_configs=[trace]) as http,
+        PictorySession(
+            sandbox.api_key,
+            base_url=sandbox.base_url,
+            http=http,
+            polling=FixedInterval(10),
+        ) as session,
+    ):
+        USER.set("Ann")
+        await session.generate(PROMPT)
+    assert seen == [("POST", "Ann"), ("GET", "nobody"), ("GET", "nobody")]
 
 
 async def test_generate_timeout_before_it_is_sent_sends_nothing(

@@ -11,6 +11,7 @@ from pictory_async import (
     InvalidResponseError,
     Limits,
     PictorySession,
+    RateLimitedError,
     ServerError,
     SessionClosedError,
     SubmissionUnknownError,
@@ -168,7 +169,48 @@ async def test_cancelled_submit_that_fails_is_logged(
     await asyncio.gather(task, return_exceptions=True)
     await session.drain()
     assert "a cancelled submit ended with: the submission may or may not" in caplog.text
-    assert PROMPT not in caplog.text
+    assert f"prompt={PROMPT!r}" in caplog.text
+
+
+async def test_cancelled_submit_is_not_tried_again(
+    session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused after its caller went away, it buys nothing that nobody asks for."""
+    sandbox.add_fault(Fault.answer(429, on="submit", delay=2))
+    task = asyncio.create_task(session.submit(PROMPT))
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await session.drain()
+    assert len(sandbox.requests) == 1
+    assert "a cancelled submit ended with" in caplog.text
+
+
+async def test_closing_does_not_wait_for_what_was_refused(sandbox: Sandbox) -> None:
+    """A POST that is refused in the grace is told, not tried again."""
+    sandbox.add_fault(Fault.answer(429, on="submit", delay=2))
+    session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+    task = asyncio.create_task(session.submit(PROMPT))
+    await asyncio.sleep(1)
+    began = asyncio.get_running_loop().time()
+    await session.aclose()
+    assert asyncio.get_running_loop().time() - began == pytest.approx(1, abs=0.01)
+    with pytest.raises(RateLimitedError):
+        await task
+
+
+async def test_cancelled_in_the_moment_of_the_answer_is_logged(
+    session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outcome that comes between the answer and its waiter is told to the log."""
+    sandbox.add_fault(Fault.drop(on="submit", handled=True))
+    task = asyncio.create_task(session.submit(PROMPT))
+    await asyncio.sleep(0)  # it has begun its own task now
+    posts = [t for t in asyncio.all_tasks() if "submit" in t.get_name()]
+    posts[0].add_done_callback(lambda _: task.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "may or may not have created a job" in caplog.text
 
 
 async def test_closing_lets_a_post_on_the_wire_answer(sandbox: Sandbox) -> None:

@@ -166,7 +166,11 @@ class TestSubmissions:
 
         assert read_submission(told(payload)) == "a"
 
-    @pytest.mark.parametrize("bad", [None, "", "  ", 7, True, ["a"], {"a": 1}])
+    def test_a_number_is_an_id(self) -> None:
+        """What the service counts by is no reason to lose a paid job."""
+        assert read_submission(told({"data": {"jobId": 12345}})) == "12345"
+
+    @pytest.mark.parametrize("bad", [None, "", "  ", 7.5, True, ["a"], {"a": 1}])
     def test_an_id_of_another_kind_is_no_id(self, bad: object) -> None:
         """A null or number never becomes the text of an id."""
         with pytest.raises(InvalidResponseError) as caught:

@@ -1,0 +1,1 @@
+"""The measurements; each runs in a process of its own."""
