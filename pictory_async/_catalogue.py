@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from decimal import Decimal
 from types import MappingProxyType
@@ -84,6 +83,8 @@ def _warn(field: str, value: str | None, documented: Iterable[str]) -> None:
     names = list(documented)
     if value is None or value in names:
         return
+    import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
+
     near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
     logger.warning(
         "%s %.60r is not documented and is sent as given; the nearest documented "

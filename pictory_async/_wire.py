@@ -30,6 +30,7 @@ from pictory_async._errors import (
     RateLimitedError,
     ServerError,
 )
+from pictory_async._json import loads
 from pictory_async._models import (
     GeneratedImage,
     HistoryImage,
@@ -202,7 +203,7 @@ _ERRORS: Final = {
 def error_for(answer: Answer) -> APIError:
     """Return the error that a refused request is reported by."""
     try:
-        parsed = json.loads(answer.body)
+        parsed = loads(answer.body)
     except (ValueError, RecursionError):
         parsed = None
     payload = parsed if isinstance(parsed, dict) else {}
@@ -233,7 +234,7 @@ def _read_object(answer: Answer) -> JSONObject:
     if answer.cut:
         raise _unreadable(answer, f"larger than {len(answer.body):,} bytes")
     try:
-        payload = json.loads(answer.body)
+        payload = loads(answer.body)
     except (ValueError, RecursionError) as exc:  # not JSON, not Unicode, too deep
         raise _unreadable(answer, f"expected JSON ({shorten(str(exc))})") from None
     if not isinstance(payload, dict):

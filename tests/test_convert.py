@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pictory_async._convert import (
     UnreadableValue,
-    _build_item,
     _documented_item,
+    _item_reader,
     generated_image,
     history_image,
 )
@@ -315,7 +315,7 @@ def test_documented_item_takes_the_short_way() -> None:
     """An item as the documents show it needs no general converter."""
     optional = {"style": "vintage", "referenceImageUrl": URL}
     for item in (DOCUMENTED, DOCUMENTED | optional):
-        assert _documented_item(item) == _build_item(item)
+        assert _documented_item(item) == _item_reader()(item)
 
 
 @unhurried
@@ -330,6 +330,6 @@ def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> 
     item = {k: v for k, v in (DOCUMENTED | changes).items() if k not in missing}
     short = _documented_item(item)
     if short is not None:
-        general = _build_item(item)
+        general = _item_reader()(item)
         assert short == general
         assert short.extra == general.extra == {}
