@@ -42,7 +42,6 @@ class PictoryError(Exception):
     """The root of all errors of this package."""
 
     def __repr__(self) -> str:
-        """Show the text: the arguments may hold more than should be shown."""
         return f"{type(self).__name__}({str(self)!r})"
 
 
@@ -64,7 +63,6 @@ class InvalidRequestError(PictoryError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        """Name the field and what is allowed."""
         return self.args[0] or f"{self.field}: {self.reason} (nothing was sent)"
 
 
@@ -111,7 +109,6 @@ class APIError(PictoryError):
         self.from_api = from_api
 
     def __str__(self) -> str:
-        """Say what was asked, what came back, and what to do."""
         said = [part for part in (self.code, self.message) if part]
         said += [f"{name}: {'; '.join(why)}" for name, why in self.fields.items()]
         text = f"{self.method} {self.path} answered {self.status}"
@@ -185,7 +182,6 @@ class TransportError(PictoryError):
         self.path = path
 
     def __str__(self) -> str:
-        """Say what happened and whether the request may have arrived."""
         known = "may have arrived" if self.sent else "was not sent"
         request = f"{self.method} {self.path}".strip() or "the request"
         return f"{self.args[0] or 'no answer'}; {request} {known}"
@@ -226,7 +222,6 @@ class InvalidResponseError(PictoryError):
         self.path = path
 
     def __str__(self) -> str:
-        """Name the request, the place and the expectation."""
         return (
             f"cannot read the answer to {self.method} {self.path} "
             f"({self.status}): {self.why} @ {self.where}"
@@ -259,7 +254,6 @@ class SubmissionUnknownError(PictoryError):
         self.cause = cause
 
     def __str__(self) -> str:
-        """Say what is open and where to look."""
         since = (
             f" since {self.started_at:%Y-%m-%d %H:%M:%SZ}" if self.started_at else ""
         )
@@ -282,7 +276,6 @@ class JobError(PictoryError):
         self.job_id = job_id
 
     def __str__(self) -> str:
-        """Name the job and what became of it."""
         return f"job {shorten(self.job_id)}: {self.args[0] or self._what()}"
 
     def _what(self) -> str:
@@ -309,7 +302,6 @@ class JobFailedError(JobError):
         self.code = code
 
     def __str__(self) -> str:
-        """Name the job and the service's words for the cause."""
         said = ": ".join(part for part in (self.code, self.message) if part)
         cause = shorten(said, limit=300) if said else "no cause given"
         return f"job {shorten(self.job_id)} failed ({cause})"
@@ -361,7 +353,6 @@ class PaginationError(PictoryError):
         self.next_page_key = next_page_key
 
     def __str__(self) -> str:
-        """Name the repeated key."""
         return self.args[0] or (
             f"page key {shorten(self.next_page_key)!r} was given a second time; "
             "going on would repeat images for ever"
@@ -384,7 +375,6 @@ class DownloadError(PictoryError):
         self.status = status
 
     def __str__(self) -> str:
-        """Name the place and the reason."""
         return f"cannot download {self.url}: {self.args[0] or 'no reason given'}"
 
 
@@ -401,7 +391,6 @@ class SessionClosedError(PictoryError):
         self.job_id = job_id
 
     def __str__(self) -> str:
-        """Say what was lost sight of."""
         if self.job_id is None:
             return self.args[0] or "the session is closed; make a new one"
         return (

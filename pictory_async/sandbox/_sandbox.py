@@ -113,7 +113,7 @@ class Sandbox:
     # Life
 
     async def start(self) -> Self:
-        """Start listening.
+        """Start listening. Cancelling this leaves it stopped.
 
         Raises:
             ImportError: Pictures are wanted and Pillow is not installed.
@@ -124,7 +124,10 @@ class Sandbox:
         return self
 
     async def aclose(self) -> None:
-        """Stop listening, drop what is being answered, end all tasks. Idempotent."""
+        """Stop listening, drop what is being answered, end all tasks. Idempotent.
+
+        Do not cancel this: what is left open then ends with the loop.
+        """
         await self._service.aclose()
 
     async def __aenter__(self) -> Self:
