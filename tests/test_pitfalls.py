@@ -62,7 +62,7 @@ async def test_pitfall_1_ambiguous_post_is_sent_again(unused_tcp_port: int) -> N
         await sandbox.aclose()  # nobody listens: the connection is refused
 
         async def come_back() -> None:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.05)
             await sandbox.start()
 
         _, job = await asyncio.gather(come_back(), session.submit("Another one"))
@@ -78,17 +78,28 @@ async def test_pitfall_1_ambiguous_post_is_sent_again(unused_tcp_port: int) -> N
 
 
 async def test_pitfall_2_stale_keep_alive_connection() -> None:
-    """With a server that closes idle connections, no POST is lost or repeated."""
+    """With a server that closes idle connections, no POST arrives twice.
+
+    The time of the idle connections flies, the HTTP library's own patience with them
+    does not: so some are used in the moment in which the server closes them. Such a
+    submit is unknown, or was not sent and goes out on a new connection.
+    """
     async with (
         Sandbox(duration=5, pictures=False, keepalive_timeout=20) as sandbox,
         PictorySession(
             sandbox.api_key, base_url=sandbox.base_url, polling=FixedInterval(6)
         ) as session,
     ):
+        unknown = 0
         for number in range(50):
-            await session.generate(f"{PROMPT}, number {number}")
+            try:
+                await session.generate(f"{PROMPT}, number {number}")
+            except SubmissionUnknownError:
+                unknown += 1
             await asyncio.sleep(number)  # around and beyond the server's patience
-        assert len(posts(sandbox)) == len(sandbox.submitted) == 50
+        prompts = [r.body["prompt"] for r in sandbox.requests if r.kind == "submit"]
+    assert len(prompts) == len(set(prompts)) >= 50 - unknown
+    assert unknown < 25
 
 
 async def test_pitfall_3_unknown_status_or_field(
