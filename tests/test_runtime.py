@@ -148,7 +148,6 @@ def test_waiter_left_in_a_closed_loop_harms_nobody(outside: Sandbox) -> None:
 
     loop = asyncio.new_event_loop()
     job = loop.run_until_complete(leave_a_waiter())
-    session._runtime._engine._at_loop_end.aclose().close()  # type: ignore[union-attr]
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 
