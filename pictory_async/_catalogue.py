@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 logger = logging.getLogger("pictory_async")
 
@@ -79,10 +79,10 @@ def warn_if_undocumented(
     _warn("style", style, STYLES)
 
 
-def _warn(field: str, value: str | None, documented: Iterable[str]) -> None:
-    names = list(documented)
-    if value is None or value in names:
+def _warn(field: str, value: str | None, documented: Collection[str]) -> None:
+    if value is None or value in documented:
         return
+    names = list(documented)
     import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
 
     near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]

@@ -75,7 +75,11 @@ class JobHandle(Generic[ResultT]):
 
     def __await__(self) -> Generator[Any, None, ResultT]:
         """Wait for the result."""
-        return self.result().__await__()
+        # Not by way of `result`: 0.5 KB less for each job that is awaited.
+        self._enter()
+        while not self._job.done:
+            yield from self._job.ends().__await__()
+        return self._outcome()
 
     async def result(self, timeout: float | None = None) -> ResultT:
         """Wait for the result, for *timeout* seconds at most.
@@ -89,10 +93,7 @@ class JobHandle(Generic[ResultT]):
         """
         if not await self._ended_within(timeout):
             raise JobTimeoutError(job_id=self.job_id, still_running=True)
-        if self._job.error is not None:
-            # Without this the traceback would grow with each waiter.
-            raise self._job.error.with_traceback(None)
-        return self._job.result  # type: ignore[return-value]  # settled without error
+        return self._outcome()
 
     async def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait for the end, for *timeout* seconds at most; return the status.
@@ -114,9 +115,9 @@ class JobHandle(Generic[ResultT]):
             yield self.status
             if last:
                 return
-            self._follower.enter()  # on a new loop this may end an overdue job
+            self._enter()
             while self._job.version == seen:
-                await self._job.changed.wait()
+                await self._job.changes()
 
     def poll_now(self) -> None:
         """Ask for the job at once instead of when the policy says.
@@ -135,12 +136,21 @@ class JobHandle(Generic[ResultT]):
 
     async def _ended_within(self, timeout: float | None) -> bool:
         checked_timeout(timeout)
-        if not self._job.done:
-            self._follower.enter()  # on a new loop this may end an overdue job
+        self._enter()
         try:
             async with asyncio.timeout(timeout):
                 while not self._job.done:
-                    await self._job.ended.wait()
+                    await self._job.ends()
         except TimeoutError:
             return self._job.done
         return True
+
+    def _enter(self) -> None:
+        if not self._job.done:
+            self._follower.enter()  # on a new loop this may end an overdue job
+
+    def _outcome(self) -> ResultT:
+        if self._job.error is not None:
+            # Without this the traceback would grow with each waiter.
+            raise self._job.error.with_traceback(None)
+        return self._job.result  # type: ignore[return-value]  # settled without error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from pictory_async._endpoints import Call
@@ -32,10 +32,10 @@ class Job(Generic[ResultT]):
     """
 
     __slots__ = (
+        "_changed",
+        "_ended",
         "attached",
-        "changed",
         "due",
-        "ended",
         "ended_at",
         "endpoint",
         "error",
@@ -76,8 +76,9 @@ class Job(Generic[ResultT]):
         self.problem: PictoryError | None = None  # of the last poll
         self.polls = 0
         self.version = 0  # grows with each change
-        self.changed = Signal()
-        self.ended = Signal()
+        # Made when somebody waits: most jobs of a big batch have no waiter.
+        self._changed: Signal | None = None
+        self._ended: Signal | None = None
         # The scheduler's notes.
         self.policy = policy
         self.due: float | None = None  # None while it is ready, or being polled
@@ -109,6 +110,16 @@ class Job(Generic[ResultT]):
             problem=self.problem,
         )
 
+    def changes(self) -> Awaitable[None]:
+        """Return what waits for the next change."""
+        self._changed = self._changed or Signal()
+        return self._changed.wait()
+
+    def ends(self) -> Awaitable[None]:
+        """Return what waits for the end."""
+        self._ended = self._ended or Signal()
+        return self._ended.wait()
+
     def call(self) -> Call[JobReport[ResultT]]:
         """Return the call that asks how the job stands."""
         return self.endpoint(self.job_id, request=self.request)
@@ -129,9 +140,11 @@ class Job(Generic[ResultT]):
         else:
             self.result = outcome
         self.ended_at = self.now()
-        self.ended.fire()
+        if self._ended is not None:
+            self._ended.fire()
         self._tell()
 
     def _tell(self) -> None:
         self.version += 1
-        self.changed.fire()
+        if self._changed is not None:
+            self._changed.fire()

@@ -31,10 +31,16 @@ def loads(raw: bytes) -> Any:
         ValueError: It is not JSON, or not Unicode.
         RecursionError: It is nested too deeply.
     """
-    fast = _fast()
-    if fast is not None:
-        try:
-            return fast(raw)
-        except ValueError:
-            pass  # the slower one decides
-    return json.loads(raw)
+    fast = _fast() or _from_utf8
+    try:
+        return fast(raw)
+    except ValueError:
+        return json.loads(raw)  # the slower one decides
+
+
+_decode = json.JSONDecoder().decode
+
+
+def _from_utf8(raw: bytes) -> Any:
+    # `json.loads` looks for other encodings first: 1.1 us of 3.5 us for a poll.
+    return _decode(raw.decode())

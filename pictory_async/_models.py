@@ -74,7 +74,7 @@ def _check_prompt(_: object, __: object, prompt: Any) -> None:
 
 def _check_unicode(field: str, value: str) -> None:
     try:
-        value.encode()
+        value.isascii() or value.encode()
     except UnicodeEncodeError:
         reason = "must be valid Unicode, without lone surrogates"
         raise InvalidRequestError(field=field, reason=reason) from None
@@ -142,7 +142,12 @@ class ImageRequest:
     )
 
     def __attrs_post_init__(self) -> None:
-        warn_if_undocumented(self.model, **_words_of(attrs.asdict(self, recurse=False)))
+        warn_if_undocumented(
+            self.model,
+            model=self.model,
+            aspect_ratio=self.aspect_ratio,
+            style=self.style,
+        )
 
     def override(self, **options: Any) -> ImageRequest:
         """Return this request with other values for some fields.
@@ -156,7 +161,8 @@ class ImageRequest:
         for name, value in options.items():
             object.__setattr__(request, name, value)
         attrs.validate(request)
-        warn_if_undocumented(request.model, **_words_of(options))
+        words = {name: options.get(name) for name in ("model", "aspect_ratio", "style")}
+        warn_if_undocumented(request.model, **words)
         return request
 
     @property
@@ -164,10 +170,6 @@ class ImageRequest:
         """AI credits by the documented price list; None for an unknown model."""
         info = MODELS.get(self.model or DEFAULT_MODEL)
         return info.credits_per_image if info else None
-
-
-def _words_of(values: Mapping[str, Any]) -> dict[str, str | None]:
-    return {name: values.get(name) for name in ("model", "aspect_ratio", "style")}
 
 
 @attrs.frozen(kw_only=True)

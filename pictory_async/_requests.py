@@ -64,8 +64,19 @@ class Requests:
         Raises:
             PictoryError: The attempt failed; nothing was tried again.
         """
-        await self.slots.acquire(call.kind)
-        started = asyncio.get_running_loop().time()
+        if not self.slots.try_acquire():
+            await self.slots.acquire(call.kind)
+        return await self.in_turn(call, permit=permit, sick=sick)
+
+    async def in_turn(
+        self,
+        call: Call[ValueT],
+        *,
+        permit: Permit | None = None,
+        sick: bool = False,
+    ) -> ValueT:
+        """Do as `once` in a turn that the caller has; it is given back."""
+        started = self.slots.now()
         try:
             return call.read(await self.transport.send(call, permit=permit))
         except PictoryError as error:
@@ -76,17 +87,30 @@ class Requests:
             self.slots.release()
 
     async def fetch(
-        self, call: Call[ValueT], *, permit: Permit | None = None
+        self,
+        call: Call[ValueT],
+        *,
+        permit: Permit | None = None,
+        has_turn: bool = False,
     ) -> ValueT:
         """Try *call* as often as it is safe and worth while.
+
+        Args:
+            call: What to ask.
+            permit: Whether a paid call may go out.
+            has_turn: Whether the caller has the turn of the first attempt.
 
         Raises:
             SubmissionUnknownError: A paid call may have created a job.
             PictoryError: It failed; a paid call created nothing.
         """
         permit = permit or Permit()
-        attempt = partial(self.once, call, permit=permit)
-        return await self.persist(attempt, permit=permit, request=call.request)
+        return await self.persist(
+            partial(self.once, call, permit=permit),
+            permit=permit,
+            request=call.request,
+            first=self.in_turn(call, permit=permit) if has_turn else None,
+        )
 
     async def persist(
         self,
@@ -94,6 +118,7 @@ class Requests:
         *,
         permit: Permit,
         request: ImageRequest | None = None,
+        first: Awaitable[ValueT] | None = None,
     ) -> ValueT:
         """Repeat *attempt* until it succeeds or `decide` ends it.
 
@@ -101,14 +126,15 @@ class Requests:
             attempt: Raises our errors.
             permit: Renewed before each further attempt.
             request: What a paid attempt asks for; None if it costs nothing.
+            first: The first attempt, if it is made in another way.
         """
         tally = Tally()
         while True:
             started_at = datetime.now(UTC)
             try:
-                return await attempt()
+                return await (first or attempt())
             except PictoryError as exc:
-                error = exc
+                error, first = exc, None
             step = decide(
                 error,
                 paid=request is not None,

@@ -105,7 +105,7 @@ class Runtime:
             endpoint=image_job,
             request=request,
             policy=self.settings.polling,
-            now=engine.loop.time,
+            now=engine.slots.now,
         )
         handle = JobHandle(job, follower=self)
         self._jobs[job_id], self.handles[job_id] = job, handle

@@ -181,10 +181,12 @@ class PictorySession:
             "reference_image_url": reference_image_url,
             "webhook": webhook,
         }
-        submission = submission_for(_request(prompt_or_request, given))
-        engine = self._runtime.use()
+        request = _request(prompt_or_request, given)
+        del given, prompt_or_request  # not kept for as long as the job takes
         if timeout is None:
-            return await (await engine.submitter.submit(submission))
+            submit = self._runtime.use().submitter.submit
+            return await (await submit(submission_for(request)))
+        engine, submission = self._runtime.use(), submission_for(request)
         until = engine.loop.time() + timeout
         handle = await _accepted_before(until, engine, submission)
         return await handle.result(timeout=max(until - engine.loop.time(), 0))

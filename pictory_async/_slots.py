@@ -27,6 +27,7 @@ class Slots:
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.pace = Pace(limit=limits.requests_per_second)
         self._loop = loop
+        self.now = loop.time
         self.at_once = self._free = limits.concurrent_requests
         self._queues: dict[Kind, deque[asyncio.Future[None]]] = {
             kind: deque() for kind in Kind
@@ -38,6 +39,13 @@ class Slots:
         self._context = contextvars.Context()  # not that of whoever waits first
         self._closed = False
 
+    def try_acquire(self) -> bool:
+        """Take a turn if nobody has to wait; return whether it was taken."""
+        if self._closed or self._waiting or not self._may_start():
+            return False
+        self._start()
+        return True
+
     async def acquire(self, kind: Kind) -> None:
         """Wait for a turn. Cancelling this gives the place up.
 
@@ -46,8 +54,8 @@ class Slots:
         """
         if self._closed:
             raise SessionClosedError
-        if not self._waiting and self._may_start():
-            return self._start()
+        if self.try_acquire():
+            return
         waiter = self._loop.create_future()
         self._queues[kind].append(waiter)
         self._waiting += 1
@@ -57,11 +65,14 @@ class Slots:
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
+        if self._closed:  # between the turn and this moment
+            raise SessionClosedError
 
     def release(self) -> None:
         """Give a turn back."""
         self._free += 1
-        self._give_turns()
+        if self._waiting:
+            self._give_turns()
 
     def throttle(self, *, started: float, retry_after: float | None) -> None:
         """Slow the whole session down: a request begun at *started* was refused."""

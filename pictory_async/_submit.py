@@ -35,12 +35,16 @@ class Submission:
         permit: Whether it may go out, and whether it has gone.
         started_at: When it began (aware, UTC).
         abandoned: Whether nobody waits for it any more.
+        begun: Whether its task has run, and so gives the turn back.
+        waiter: Told of the end; None before there is a task.
     """
 
     call: Call[str]
     permit: Permit = attrs.field(factory=Permit)
     started_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
     abandoned: bool = False
+    begun: bool = False
+    waiter: asyncio.Future[None] | None = None
 
 
 class Submitter:
@@ -48,6 +52,9 @@ class Submitter:
 
     A web handler that is cancelled takes its waiting along, not the request: what is
     on the wire is finished, so that the id of a paid job is never lost.
+
+    It has its task only from its turn on. Ten thousand that wait for theirs are just
+    the coroutines of those who called: 3.5 KB less for each.
     """
 
     def __init__(
@@ -62,12 +69,13 @@ class Submitter:
         self._tasks = tasks
         self._accept = accept
         self._on_end = on_end
+        self._waiting = 0  # for their turn
         self._under_way: dict[asyncio.Task[ImageHandle], Submission] = {}
 
     @property
     def busy(self) -> bool:
-        """Whether a submission is under way."""
-        return bool(self._under_way)
+        """Whether a submission is under way, or waits for its turn."""
+        return bool(self._waiting or self._under_way)
 
     async def submit(self, submission: Submission) -> ImageHandle:
         """Send the request; return the handle once the service accepted it.
@@ -80,11 +88,15 @@ class Submitter:
             SessionClosedError: The session was closed before it went out.
             PictoryError: It created nothing.
         """
+        if not self._requests.slots.try_acquire():
+            await self._take_turn(submission)
+        # From the turn to the task nothing is awaited, so the turn is not lost.
         task = self._tasks.spawn(self._send(submission), name="pictory-submit")
         self._under_way[task] = submission
         task.add_done_callback(self._ended)
+        submission.waiter = task.get_loop().create_future()
         try:
-            await asyncio.wait([task])
+            await submission.waiter  # not the task: that would be cancelled with us
         except asyncio.CancelledError:
             self._abandon(task, submission)
             raise
@@ -107,9 +119,22 @@ class Submitter:
         for task in self._under_way:
             task.cancel()
 
+    async def _take_turn(self, submission: Submission) -> None:
+        self._waiting += 1
+        try:
+            await self._requests.slots.acquire(submission.call.kind)
+        except BaseException as error:
+            self._waiting -= 1
+            self._on_end(error)
+            raise
+        self._waiting -= 1
+
     async def _send(self, submission: Submission) -> ImageHandle:
+        submission.begun = True
         call = submission.call
-        job_id = await self._requests.fetch(call, permit=submission.permit)
+        job_id = await self._requests.fetch(
+            call, permit=submission.permit, has_turn=True
+        )
         assert call.request is not None  # noqa: S101 - a paid call has its request
         # No await from here on: an id that is known is in session.jobs.
         handle = self._accept(job_id, call.request)
@@ -127,7 +152,11 @@ class Submitter:
 
     def _ended(self, task: asyncio.Task[ImageHandle]) -> None:
         submission = self._under_way.pop(task)
+        if not submission.begun:  # cancelled before its first step
+            self._requests.slots.release()
         self._on_end(None if task.cancelled() else task.exception())  # marks it as seen
+        if submission.waiter is not None and not submission.waiter.done():
+            submission.waiter.set_result(None)
         if submission.abandoned:
             _tell(task, submission)
 

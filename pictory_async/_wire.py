@@ -93,6 +93,10 @@ _REQUEST_NAMES: Final = {
 }
 
 
+# Made once: `json.dumps` makes one for each call, 6 us of 9 us.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def encode_request(request: ImageRequest) -> bytes:
     """Return the JSON body for *request*; what was left open is left out.
 
@@ -106,10 +110,7 @@ def encode_request(request: ImageRequest) -> bytes:
     values = {wire: getattr(request, here) for here, wire in _REQUEST_NAMES.items()}
     body = {name: value for name, value in values.items() if value is not None}
     try:
-        text = json.dumps(
-            body | dict(request.extra), ensure_ascii=False, allow_nan=False
-        )
-        return text.encode()
+        return _encode(body | dict(request.extra)).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         reason = f"must be JSON ({shorten(str(exc))})"
         raise InvalidRequestError(field="extra", reason=reason) from None
