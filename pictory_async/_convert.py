@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import repeat
+from operator import itemgetter
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -22,6 +25,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from pictory_async._models import GeneratedImage, HistoryImage, ImageRequest
 
 ModelT = TypeVar("ModelT", GeneratedImage, HistoryImage)
+AttrsT = TypeVar("AttrsT")
 
 
 class UnreadableValue(Exception):  # noqa: N818 - a message between two modules
@@ -153,8 +157,10 @@ def _item_reader() -> Callable[[Mapping[str, Any]], HistoryImage]:
 
 _DOCUMENTED_NAMES: Final = frozenset(_ITEM_NAMES.values())
 _DOCUMENTED_FIELDS: Final = {"status", "url", "width", "height", "aiCreditsUsed"}
-_TEXT: Final = {str}
 _NUMBERS: Final = (int, float)
+_OPTIONAL: Final = {"style", "reference_image_url"}
+_WHOLE: Final = {"width", "height"}
+_FILLED: Final = {"id", "url"}
 
 
 def generated_image(
@@ -194,42 +200,65 @@ def _documented_image(
     )
 
 
-def _documented_item(item: Mapping[str, Any]) -> HistoryImage | None:
-    """Return an item that is exactly as documented; None if it is any different.
+def history_images(items: Sequence[Any]) -> tuple[HistoryImage, ...] | None:
+    """Return the pictures of a page that is exactly as documented; else None.
 
-    A shorter way for what all items should be: 2.3 us an item, against 10 us by way of
-    `_item_reader`, which is right for all of them (a page has 100).
+    By column instead of by item: 1 us a picture, against 10 us by way of
+    `history_image`, which is right for all pages (one has 100).
     """
-    get = item.get
-    url, id_, prompt, model = get("url"), get("id"), get("prompt"), get("model")
-    ratio, created, style = get("aspectRatio"), get("createdDate"), get("style")
-    width, height, reference = get("width"), get("height"), get("referenceImageUrl")
-    texts = (url, id_, prompt, model, ratio, created)
-    if (
-        set(map(type, texts)) != _TEXT
-        or (style is not None and type(style) is not str)
-        or (reference is not None and type(reference) is not str)
-        or type(width) is not int
-        or type(height) is not int
-        or not (url and id_ and -(10**9) <= width <= 10**9 >= abs(height))
-        or not item.keys() <= _DOCUMENTED_NAMES
-    ):
+    if set(map(type, items)) != {dict}:
         return None
-    made = _maybe_time(created, None)
-    if made is None:
+    if not _DOCUMENTED_NAMES.issuperset(set().union(*items)):
         return None
-    return HistoryImage(
-        id=id_,
-        url=url,
-        prompt=prompt,
-        model=model,
-        aspect_ratio=ratio,
-        created_at=made,
-        width=width,
-        height=height,
-        style=style,
-        reference_image_url=reference,
-    )
+    try:
+        columns = {here: _column(items, here) for here in _ITEM_NAMES}
+    except (KeyError, ValueError):
+        return None
+    return _build(HistoryImage, columns | {"extra": [{} for _ in items]})
+
+
+def _column(items: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """Return a field of all items.
+
+    Raises:
+        KeyError, ValueError: It is not as documented.
+    """
+    wire = _ITEM_NAMES[name]
+    if name in _OPTIONAL:
+        values: list[Any] = [item.get(wire) for item in items]
+        good = set(map(type, values)) <= {str, NoneType}
+    else:
+        values = list(map(itemgetter(wire), items))
+        if name in _WHOLE:
+            good = set(map(type, values)) == {int}
+            good = good and -(10**9) <= min(values) <= max(values) <= 10**9
+        else:
+            good = set(map(type, values)) == {str}
+    if not good or (name in _FILLED and not all(values)):
+        raise ValueError(name)
+    return _times(values) if name == "created_at" else values
+
+
+def _times(texts: list[str]) -> list[datetime]:
+    times = list(map(datetime.fromisoformat, texts))
+    if any(time.tzinfo is not UTC for time in times):  # all examples are in UTC
+        raise ValueError("created_at")
+    return times
+
+
+def _build(
+    cls: type[AttrsT], columns: Mapping[str, Sequence[Any]]
+) -> tuple[AttrsT, ...]:
+    """Return instances of a frozen class with slots from the columns of its fields.
+
+    Through the slots themselves: 0.5 us instead of 2 us by its constructor, which has
+    nothing to check. `any` goes through the map, as setting returns None.
+    """
+    count = len(next(iter(columns.values())))
+    made = tuple(map(object.__new__, repeat(cls, count)))
+    for name, values in columns.items():
+        any(map(getattr(cls, name).__set__, made, values))
+    return made
 
 
 def history_image(item: object) -> HistoryImage:
@@ -241,7 +270,7 @@ def history_image(item: object) -> HistoryImage:
     if not isinstance(item, dict):
         raise UnreadableValue("", "expected an object")
     try:
-        return _documented_item(item) or _item_reader()(item)
+        return _item_reader()(item)
     except cattrs.ClassValidationError:
         missing = "url" if isinstance(item.get("id"), str) and item["id"] else "id"
         raise UnreadableValue(f".{missing}", "expected a non-empty string") from None

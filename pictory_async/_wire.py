@@ -13,7 +13,12 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from pictory_async._checks import is_job_id
-from pictory_async._convert import UnreadableValue, generated_image, history_image
+from pictory_async._convert import (
+    UnreadableValue,
+    generated_image,
+    history_image,
+    history_images,
+)
 from pictory_async._errors import (
     BODY_CHARACTERS,
     APIError,
@@ -187,7 +192,9 @@ def read_page(answer: Answer) -> HistoryPage:
     key = payload.get("nextPageKey")
     if key is not None and not isinstance(key, str):
         raise _unreadable(answer, "expected a string", where="$.nextPageKey")
-    images = tuple(_read_item(answer, i, item) for i, item in enumerate(items))
+    images = history_images(items)
+    if images is None:
+        images = tuple(_read_item(answer, i, item) for i, item in enumerate(items))
     return HistoryPage(images=images, next_page_key=key or None)
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pictory_async._convert import (
     UnreadableValue,
-    _documented_item,
     _item_reader,
     generated_image,
     history_image,
+    history_images,
 )
 from pictory_async._models import ImageRequest
 
@@ -311,11 +311,11 @@ odd = st.sampled_from([
 ])
 
 
-def test_documented_item_takes_the_short_way() -> None:
-    """An item as the documents show it needs no general converter."""
+def test_documented_page_takes_the_short_way() -> None:
+    """A page as the documents show it needs no general converter."""
     optional = {"style": "vintage", "referenceImageUrl": URL}
-    for item in (DOCUMENTED, DOCUMENTED | optional):
-        assert _documented_item(item) == _item_reader()(item)
+    page = [DOCUMENTED, DOCUMENTED | optional]
+    assert history_images(page) == tuple(map(_item_reader(), page))
 
 
 @unhurried
@@ -326,10 +326,26 @@ def test_documented_item_takes_the_short_way() -> None:
     missing=st.sets(st.sampled_from(sorted(DOCUMENTED))),
 )
 def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> None:
-    """Where the short way gives an item, the general one gives the same."""
+    """Where the short way gives pictures, the general one gives the same."""
     item = {k: v for k, v in (DOCUMENTED | changes).items() if k not in missing}
-    short = _documented_item(item)
+    short = history_images([DOCUMENTED, item])
     if short is not None:
         general = _item_reader()(item)
-        assert short == general
-        assert short.extra == general.extra == {}
+        assert short == (_item_reader()(DOCUMENTED), general)
+        assert [image.extra for image in short] == [general.extra, {}]
+
+
+@pytest.mark.parametrize("odd", [None, [], "text", DOCUMENTED | {"new": 1}])
+def test_one_odd_item_sends_a_page_the_long_way(odd: object) -> None:
+    """The short way is for whole pages; an empty one has nothing to shorten."""
+    assert history_images([DOCUMENTED, odd]) is None
+    assert history_images([]) is None
+
+
+def test_pictures_of_a_page_share_nothing() -> None:
+    """Each is frozen and hashes as if it had been constructed; *extra* is its own."""
+    first, second = history_images([DOCUMENTED, DOCUMENTED]) or ()
+    assert first == second
+    assert first.extra is not second.extra
+    with pytest.raises(AttributeError):
+        first.id = "another"  # type: ignore[misc]
