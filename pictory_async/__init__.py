@@ -14,6 +14,7 @@
     asyncio.run(main())
 """
 
+from pictory_async._adaptive import Adaptive
 from pictory_async._catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._errors import (
     APIError,
@@ -60,6 +61,7 @@ __all__ = [
     "MODELS",
     "STYLES",
     "APIError",
+    "Adaptive",
     "AuthenticationError",
     "Backoff",
     "BadRequestError",

@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
+from pictory_async._adaptive import Adaptive
 from pictory_async._checks import (
     checked_job_id,
     checked_limit,
@@ -36,7 +37,7 @@ from pictory_async._models import (
     ImageRequest,
 )
 from pictory_async._pace import Limits
-from pictory_async._polling import Backoff, PollPolicy
+from pictory_async._polling import PollPolicy
 from pictory_async._requests import unknown
 from pictory_async._retry import RetryPolicy
 from pictory_async._runtime import Runtime
@@ -59,7 +60,8 @@ class PictorySession:
     Args:
         api_key: The key, as it is (no "Bearer"); else ``$PICTORY_API_KEY``.
         base_url: Else ``$PICTORY_API_BASE_URL``, else the service's own.
-        polling: When jobs are asked for; `Backoff` by default.
+        polling: When jobs are asked for; by default a new `Adaptive`, which learns how
+            long the jobs of each model take.
         retries: What is tried again, and how often.
         limits: How much is sent at once, and how fast.
         request_timeout: Seconds for one attempt, from its turn to its last byte.
@@ -90,7 +92,7 @@ class PictorySession:
         settings = Settings(
             api_key=find_api_key(api_key, os.environ),
             base_url=find_base_url(base_url, os.environ),
-            polling=polling or Backoff(),
+            polling=polling or Adaptive(),
             retries=retries or RetryPolicy(),
             limits=limits or Limits(),
             request_timeout=request_timeout,

@@ -15,6 +15,7 @@ from pictory_async import _errors
 # Fixed by the design; none is renamed or dropped.
 PROMISED = {
     "MODELS",
+    "Adaptive",
     "Backoff",
     "FixedInterval",
     "GeneratedImage",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from pictory_async import Backoff, FixedInterval, PictorySession
+from pictory_async import Adaptive, FixedInterval, PictorySession
 from pictory_async.cli._run import Misuse
 from pictory_async.cli._words import NO_KEY
 
@@ -45,7 +45,7 @@ async def connect(
     if not os.environ.get("PICTORY_API_KEY"):
         raise Misuse(NO_KEY)
     async with PictorySession(
-        polling=FixedInterval(poll_every) if poll_every else Backoff()
+        polling=FixedInterval(poll_every) if poll_every else Adaptive()
     ) as session:
         yield session
 

@@ -14,6 +14,7 @@ from yarl import URL
 from pictory_async import (
     MODELS,
     STYLES,
+    Adaptive,
     APIError,
     AuthenticationError,
     Backoff,
@@ -79,6 +80,7 @@ class EverySecond:
 
 policy: PollPolicy = EverySecond()
 policy = Backoff(10, factor=1.25, maximum=30, jitter=0.1, rand=lambda: 0.5)
+adaptive: PollPolicy = Adaptive(interval=10, maximum=30, memory=56, rand=lambda: 0.5)
 policy = FixedInterval(15)
 
 
