@@ -22,6 +22,7 @@ from pictory_async._errors import (
 )
 from pictory_async._filenames import PNG_SIGNATURE, extension, safe_stem
 from pictory_async._requests import Requests
+from pictory_async._tasks import uncancelled
 from pictory_async._text import is_web_url
 from pictory_async._transport import FileStream, Permit
 from pictory_async._wire import Answer, error_for
@@ -142,18 +143,7 @@ async def _in_thread(function: Callable[..., ValueT], *args: object) -> ValueT:
     what it made is there to be removed.
     """
     work = asyncio.create_task(to_thread.run_sync(function, *args), name="pictory-file")
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait([work])
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    error = work.exception()  # marks it as seen
-    if cancelled is not None:
-        raise cancelled
-    if error is not None:
-        raise error
-    return work.result()
+    return await uncancelled(work)
 
 
 def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target:  # noqa: FBT001

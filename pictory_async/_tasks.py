@@ -40,6 +40,11 @@ class TaskOwner:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def cancel(self) -> None:
+        """Tell all tasks to end; wait for nothing."""
+        for task in self._tasks:
+            task.cancel()
+
     async def aclose(self) -> None:
         """Cancel all tasks but this one and wait until they have ended. Idempotent.
 
@@ -49,6 +54,25 @@ class TaskOwner:
             for task in pending:
                 task.cancel()
             await asyncio.wait(pending)
+
+
+async def uncancelled(work: asyncio.Future[ValueT]) -> ValueT:
+    """Wait for *work*, which is not to be stopped, and return its result.
+
+    Cancelling this waits for it, however often, and is raised then.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    error = None if work.cancelled() else work.exception()  # marks it as seen
+    if cancelled is not None:
+        raise cancelled
+    if error is not None:
+        raise error
+    return work.result()
 
 
 class Signal:
