@@ -15,6 +15,12 @@
 """
 
 from pictory_async._adaptive import Adaptive
+from pictory_async._batch import Batch
+from pictory_async._batch_errors import (
+    BudgetExceededError,
+    JournalError,
+    JournalMismatchError,
+)
 from pictory_async._catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._errors import (
     APIError,
@@ -51,6 +57,7 @@ from pictory_async._models import (
     JobState,
     JobStatus,
 )
+from pictory_async._outcomes import BatchOutcome, BatchProgress
 from pictory_async._pace import Limits
 from pictory_async._polling import Backoff, FixedInterval, PollPolicy
 from pictory_async._retry import RetryPolicy
@@ -65,6 +72,10 @@ __all__ = [
     "AuthenticationError",
     "Backoff",
     "BadRequestError",
+    "Batch",
+    "BatchOutcome",
+    "BatchProgress",
+    "BudgetExceededError",
     "ConfigurationError",
     "DownloadError",
     "FixedInterval",
@@ -83,6 +94,8 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobTimeoutError",
+    "JournalError",
+    "JournalMismatchError",
     "Limits",
     "ModelInfo",
     "NotFoundError",

@@ -16,6 +16,7 @@ Attributes, not text, are the contract; the text says what to do next::
     │  ├─ JobFailedError · JobNotFoundError · JobExpiredError
     │  └─ JobTimeoutError(TimeoutError)
     ├─ PaginationError · DownloadError
+    ├─ BudgetExceededError · JournalError · JournalMismatchError  (in `_batch_errors`)
     └─ SessionClosedError · WrongLoopError(RuntimeError)
 
 Every argument has a default, because an exception with a required keyword cannot be

@@ -45,6 +45,8 @@ class Runtime:
         self._jobs: dict[str, Job[GeneratedImage]] = {}
         self._engine: Engine | None = None
         self.claims = Claims()
+        # Of batches that were left; the next one on the same file waits for them.
+        self.closing_journals: dict[str, asyncio.Task[None]] = {}
         self._quieter = Signal()
 
     @property

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
+from collections.abc import AsyncIterable, Iterable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +16,10 @@ import aiohttp
 from yarl import URL
 
 from pictory_async._adaptive import Adaptive
+from pictory_async._batch import Batch
+from pictory_async._batch_plan import OnUnknown, Progress, checked_prompts, plan
+from pictory_async._batch_run import Run
+from pictory_async._batch_source import Source
 from pictory_async._checks import (
     checked_job_id,
     checked_limit,
@@ -27,6 +33,7 @@ from pictory_async._engine import Engine, Settings
 from pictory_async._errors import (
     InvalidRequestError,
     RequestTimeoutError,
+    SessionClosedError,
     SubmissionUnknownError,
 )
 from pictory_async._handle import JobHandle
@@ -192,6 +199,92 @@ class PictorySession:
         until = engine.loop.time() + timeout
         handle = await _accepted_before(until, engine, submission)
         return await handle.result(timeout=max(until - engine.loop.time(), 0))
+
+    def generate_many(
+        self,
+        requests: Iterable[str | ImageRequest] | AsyncIterable[str | ImageRequest],
+        *,
+        model: str | None = None,
+        aspect_ratio: str | None = None,
+        style: str | None = None,
+        reference_image_url: str | None = None,
+        webhook: str | None = None,
+        max_in_flight: int = 50,
+        ordered: bool = False,
+        journal: str | os.PathLike[str] | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        max_credits: Decimal | float | str | None = None,
+        on_unknown: OnUnknown = "report",
+        progress: Progress = False,
+    ) -> Batch:
+        """Ask for many images; return a `Batch` to iterate over.
+
+        ::
+
+            async for outcome in session.generate_many(prompts, journal="run.sqlite"):
+                print(outcome.index, outcome.path or outcome.error)
+
+        Nothing is read or sent before the iteration begins.
+
+        Args:
+            requests: Prompts or `ImageRequest` objects, from any iterable or async
+                iterable of any length. They are pulled when it is their turn, never
+                more than *max_in_flight* ahead of the outcomes you have taken. An
+                iterable is asked on the event loop; one that is slow to answer should
+                be an async one.
+            model: As for `submit`; like the other options it fills what a request
+                leaves open.
+            aspect_ratio: As for `submit`.
+            style: As for `submit`.
+            reference_image_url: As for `submit`.
+            webhook: As for `submit`.
+            max_in_flight: Prompts that are worked on at once. All that a batch keeps
+                in memory follows this number.
+            ordered: Give the outcomes in the order of the prompts, not as they end.
+            journal: A file that makes the batch durable, in SQLite; None for none.
+                The same call with the same journal goes on where the last one was
+                interrupted, even by a power cut: see `Batch`.
+            save_to: A folder to download the images to, as
+                ``000012-<job id>.png``; made if it is not there.
+            max_credits: A ceiling in AI credits. The price of `MODELS` is reserved
+                before each request and settled with what was used. A prompt that does
+                not fit waits while jobs in flight could still make room, and is then
+                a `BudgetExceededError`; nothing is sent for it. With a journal the
+                credits of earlier runs count as well. The service may charge more
+                than its price list says, and so pass the ceiling.
+            on_unknown: What to do with a prompt of the journal whose earlier POST may
+                or may not have created a job: "report" it as an outcome with a
+                `SubmissionUnknownError`; "reconcile": look for its image in the
+                history, else report it; "resubmit": pay a second time, perhaps.
+            progress: True shows a bar (extra ``[progress]``); a function is called
+                with a `BatchProgress` after each change, on the event loop.
+
+        Raises:
+            InvalidRequestError: An argument is not allowed; nothing was sent.
+            ImportError: *progress* is True and tqdm is not installed.
+            SessionClosedError: The session is closed.
+        """
+        options = {
+            "model": model,
+            "aspect_ratio": aspect_ratio,
+            "style": style,
+            "reference_image_url": reference_image_url,
+            "webhook": webhook,
+        }
+        settled = plan(
+            options=options,
+            max_in_flight=max_in_flight,
+            ordered=ordered,
+            journal=journal,
+            save_to=save_to,
+            max_credits=max_credits,
+            on_unknown=on_unknown,
+            progress=progress,
+        )
+        if self._runtime.closed:
+            raise SessionClosedError
+        source = Source(checked_prompts(requests))
+        return Batch(Run(source=source, plan=settled, runtime=self._runtime))
 
     def job(self, job_id: str) -> JobHandle[GeneratedImage]:
         """Follow a job that was started anywhere, by its id. Needs a running loop.

@@ -37,6 +37,8 @@ class Submission:
         abandoned: Whether nobody waits for it any more.
         begun: Whether its task has run, and so gives the turn back.
         waiter: Told of the end; None before there is a task.
+        on_end: Told when it is over, also if nobody waits: its task has ended, or its
+            turn never came (None).
     """
 
     call: Call[str]
@@ -45,6 +47,7 @@ class Submission:
     abandoned: bool = False
     begun: bool = False
     waiter: asyncio.Future[None] | None = None
+    on_end: Callable[[asyncio.Task[ImageHandle] | None], None] | None = None
 
 
 class Submitter:
@@ -126,6 +129,8 @@ class Submitter:
         except BaseException as error:
             self._waiting -= 1
             self._on_end(error)
+            if submission.on_end is not None:
+                submission.on_end(None)
             raise
         self._waiting -= 1
 
@@ -157,6 +162,8 @@ class Submitter:
         self._on_end(None if task.cancelled() else task.exception())  # marks it as seen
         if submission.waiter is not None and not submission.waiter.done():
             submission.waiter.set_result(None)
+        if submission.on_end is not None:
+            submission.on_end(task)
         if submission.abandoned:
             _tell(task, submission)
 

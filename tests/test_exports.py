@@ -10,13 +10,16 @@ from importlib.metadata import version
 import pytest
 
 import pictory_async
-from pictory_async import _errors
+from pictory_async import _batch_errors, _errors
 
 # Fixed by the design; none is renamed or dropped.
 PROMISED = {
     "MODELS",
     "Adaptive",
     "Backoff",
+    "Batch",
+    "BatchOutcome",
+    "BatchProgress",
     "FixedInterval",
     "GeneratedImage",
     "HistoryImage",
@@ -43,7 +46,7 @@ def test_every_error_is_exported() -> None:
     """An error that can be raised can be caught by name."""
     errors = {
         name
-        for name, value in vars(_errors).items()
+        for name, value in (vars(_errors) | vars(_batch_errors)).items()
         if inspect.isclass(value) and issubclass(value, Exception)
     }
     assert errors <= set(pictory_async.__all__)
