@@ -23,7 +23,8 @@ def resident() -> float:
     return _status("VmRSS") or _max_rss()
 
 
-def _peak() -> float:
+def peak() -> float:
+    """Return the most memory that this process had, in KiB."""
     return _status("VmHWM") or _max_rss()
 
 
@@ -111,7 +112,7 @@ class Meter:
         wall = time.perf_counter() - self._wall
         if self.profile:
             self.profile.disable()
-        peak = _peak()
+        highest = peak()
         self._pauses.__exit__(None, None, None)
         self._ticker.cancel()
         lags = sorted(self._lags) or [0.0]
@@ -119,7 +120,7 @@ class Meter:
             "cpu": cpu,
             "wall": wall,
             "memory_before_kib": self._memory,
-            "memory_peak_kib": peak,
+            "memory_peak_kib": highest,
             "lag_longest": lags[-1],
             "lag_p99": lags[int(0.99 * (len(lags) - 1))],
             "gc_longest": self._pauses.longest,

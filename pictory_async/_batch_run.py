@@ -247,7 +247,9 @@ class Run:
         if self._runtime.closing_journals.get(key) is supervisor:
             del self._runtime.closing_journals[key]
         if not (self._complete or self._stopped) and self._error is None:
-            self._error = SessionClosedError()
+            self._error = SessionClosedError(
+                "the session, or its event loop, was closed before the batch had ended"
+            )
         if not supervisor.cancelled() and supervisor.exception() is not None:
             self._error = supervisor.exception()
         self.ended = True

@@ -118,9 +118,10 @@ class Work:
             return self._recall(found, request), found
         if found.job_id is not None:
             self._tally.submitted += 1
-            self._purse.budget.take_up(found.credits)
+            price = self._price_of(found, request)
+            self._purse.budget.take_up(price)
             handle = self._runtime.follow(found.job_id, None)
-            return await self._follow(handle, request, found, found.credits), found
+            return await self._follow(handle, request, found, price), found
         if self._plan.on_unknown == "resubmit":
             return await self._generate(index, request, found)
         error = self._unknown(request, found)
@@ -207,6 +208,11 @@ class Work:
             raise InvalidRequestError(field="model", reason=reason)
         return NOTHING if price is None else price
 
+    def _price_of(self, found: Record, request: ImageRequest) -> Decimal:
+        """Return what the recorded job may cost; what was lost before it stays kept."""
+        price = request.estimated_credits
+        return found.credits if price is None else min(price, found.credits)
+
     def _stamp(self) -> datetime:
         """Return the time; never the same twice, so that no two are taken for one."""
         self._last_stamp = max(datetime.now(UTC), self._last_stamp + MICROSECOND)
@@ -227,18 +233,30 @@ class Work:
             image = await handle.result()
         except JobFailedError as error:
             self._purse.free(price)
-            self._end(record, error_text(error), credits_=earlier)
+            self._end(record, error, credits_=earlier)
             raise
         except PictoryError as error:
             self._purse.keep(price)
-            self._end(record, error_text(error), credits_=record.credits)
+            self._end(record, error, credits_=record.credits)
             raise
         used = self._purse.settle(price, image.credits_used)
-        self._end(record, image_text(image), credits_=earlier + used)
+        self._end(record, image, credits_=earlier + used)
         return image if image.request else attrs.evolve(image, request=request)
 
-    def _end(self, record: Record, text: str | None, *, credits_: Decimal) -> None:
-        """Write a final outcome; without a *text* it is not final."""
+    def _end(
+        self,
+        record: Record,
+        ended: GeneratedImage | PictoryError,
+        *,
+        credits_: Decimal,
+    ) -> None:
+        """Record how a prompt ended, if that is final."""
+        if not self._durable:
+            return
+        if isinstance(ended, GeneratedImage):
+            text: str | None = image_text(ended)
+        else:
+            text = error_text(ended)
         if text is not None:
             record.outcome, record.credits = text, credits_
             self._journal.put(record)
@@ -290,7 +308,7 @@ class Work:
         made = _as_generated(image, request)
         self._purse.budget.take_up(found.credits)
         used = self._purse.settle(found.credits, None)
-        self._end(found, image_text(made), credits_=used)
+        self._end(found, made, credits_=used)
         return made
 
     async def _claim_for_others(self, request: ImageRequest, index: int) -> None:

@@ -58,7 +58,7 @@ class Journal:
         self.contents = await self._run(self._file.open)
 
     async def aclose(self) -> None:
-        """Write what is left and close the file. Idempotent.
+        """Write what is left and close the file.
 
         Raises:
             JournalError: Something could not be written, not even now.
@@ -153,7 +153,11 @@ class Journal:
 
     def _add(self, record: Record, *, stays: bool) -> None:
         if self._closed:  # an answer that came after its grace
-            logger.error("too late for the journal: %r", record)
+            logger.error(
+                "too late for the journal: job %s of prompt %d",
+                record.job_id,
+                record.index,
+            )
             return
         self._pending[record.index] = (record, stays)
         if self._writing is None and self._error is None:
