@@ -100,8 +100,9 @@ class JournalFile:
         """
         with self._telling():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # For this user alone: the URLs of images are signed.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._check_access()
+            # Never opened by ourselves: a file that is opened and closed a second time
+            # in one process loses the locks of the first (fcntl(2), "Record locks").
             self._database = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             try:
                 return self._begin(self._database)
@@ -156,6 +157,12 @@ class JournalFile:
             self._database.close()
             self._database = None
 
+    def _check_access(self) -> None:
+        """Refuse what cannot be written to: SQLite's words for it are many."""
+        for needed in (self.path.parent, self.path):
+            if needed.exists() and not os.access(needed, os.W_OK):
+                raise self._error(f"{needed} cannot be written to")
+
     def _begin(self, database: sqlite3.Connection) -> Contents:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("BEGIN EXCLUSIVE")  # ours, or refused, before anything else
@@ -168,6 +175,7 @@ class JournalFile:
             )
         )
         if not tables and not application and not schema:
+            self.path.chmod(0o600)  # the URLs of images are signed
             for statement in _CREATE:
                 database.execute(statement)
         elif application != APPLICATION:
