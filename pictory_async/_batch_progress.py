@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 from collections.abc import Callable
 from typing import Any
+
+from anyio import to_thread
 
 from pictory_async._batch_plan import Progress
 from pictory_async._outcomes import BatchProgress
@@ -17,15 +20,16 @@ class Bar:
     """A bar of tqdm, in a terminal or a notebook."""
 
     def __init__(self) -> None:
-        try:
-            # Not at import time: it is an extra, and takes its time.
-            module: Any = importlib.import_module("tqdm.auto")
-        except ImportError as exc:
+        if importlib.util.find_spec("tqdm") is None:
             raise ImportError(
                 "progress=True needs tqdm: pip install 'pictory-async[progress]'"
-            ) from exc
-        self._tqdm = module.tqdm
+            )
+        self._tqdm: Any = None
         self._bar: Any = None
+
+    async def load(self) -> None:
+        """Import tqdm, an extra, which reads some files."""
+        self._tqdm = await to_thread.run_sync(_load_tqdm)
 
     def __call__(self, progress: BatchProgress) -> None:
         """Draw it."""
@@ -44,6 +48,13 @@ class Bar:
             self._bar.close()
 
 
+def _load_tqdm() -> Any:
+    """Return the class; what it loads and makes at its first use is there then."""
+    module: Any = importlib.import_module("tqdm.auto")
+    module.tqdm.get_lock()
+    return module.tqdm
+
+
 class Notifier:
     """Tells a watcher, and lets none of its mistakes hurt the batch."""
 
@@ -57,6 +68,11 @@ class Notifier:
     def wanted(self) -> bool:
         """Whether anybody watches."""
         return self._watcher is not None
+
+    async def open(self) -> None:
+        """Get ready to show something."""
+        if self._bar is not None:
+            await self._bar.load()
 
     def tell(self, progress: BatchProgress) -> None:
         """Tell the watcher; log the first of its mistakes."""

@@ -165,6 +165,7 @@ class Run:
             await uncancelled(asyncio.create_task(self._close(), name="pictory-batch"))
 
     async def _open(self, engine: Engine) -> None:
+        await self._notifier.open()
         if self._plan.journal is not None:
             await self._open_journal()
         self._work = Work(

@@ -22,6 +22,7 @@ from pictory_async._errors import (
     JobFailedError,
     PictoryError,
     SubmissionUnknownError,
+    TransportError,
 )
 from pictory_async._handle import JobHandle
 from pictory_async._journal import Journal, NoJournal
@@ -280,6 +281,7 @@ class Work:
             request=request,
             started_at=found.started_at,
             ended_at=found.ended_at or self._latest_end(found.started_at),
+            cause=TransportError("an earlier run ended without the answer", sent=True),
         )
 
     def _latest_end(self, started_at: datetime) -> datetime:
