@@ -8,6 +8,7 @@ the line says. What came out of it is one line of standard output.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 import attrs
 
 from pictory_async import FixedInterval, PictorySession
+from pictory_async import _convert, _json
 from pictory_async import _download as download_module
 from pictory_async._journal_file import JournalFile
 from pictory_async._transport import Transport
@@ -35,6 +37,7 @@ class Run:
         api_key: Its key.
         journal: The file.
         folder: Where the images go.
+        name: What the prompts begin with.
         prompts: How many there are.
         max_in_flight: How many at a time.
         event: The number of the request, transaction or file, begun or ended, at
@@ -47,6 +50,7 @@ class Run:
     api_key: str
     journal: str
     folder: str
+    name: str = "Picture number"
     prompts: int = 100
     max_in_flight: int = 4
     event: int = 0
@@ -103,7 +107,7 @@ async def run_batch(run: Run) -> list[list[Any]]:
         run.api_key, base_url=run.base_url, polling=FixedInterval(0.005)
     ) as session:
         batch = session.generate_many(
-            [f"Picture number {number}" for number in range(run.prompts)],
+            [f"{run.name} {number}" for number in range(run.prompts)],
             journal=run.journal,
             save_to=run.folder,
             max_in_flight=run.max_in_flight,
@@ -137,6 +141,9 @@ def in_a_fork(run: Run, write: int) -> None:
 
 def main() -> None:
     """Make a fork for each line."""
+    _convert._image_reader()  # what would be made in each of them
+    _json._fast()
+    gc.freeze()
     for line in sys.stdin:
         read, write = os.pipe()
         child = os.fork()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,10 @@ from pictory_async import (
     AuthenticationError,
     Backoff,
     BadRequestError,
+    Batch,
+    BatchOutcome,
+    BatchProgress,
+    BudgetExceededError,
     ConfigurationError,
     DownloadError,
     FixedInterval,
@@ -37,6 +41,8 @@ from pictory_async import (
     JobState,
     JobStatus,
     JobTimeoutError,
+    JournalError,
+    JournalMismatchError,
     Limits,
     ModelInfo,
     NotFoundError,
@@ -135,6 +141,50 @@ async def session_api(http: aiohttp.ClientSession) -> None:
     await session.aclose()
 
 
+async def batch_api(session: PictorySession) -> None:
+    """Generate many, in every way."""
+
+    async def later() -> AsyncIterator[str | ImageRequest]:
+        yield "A lighthouse"
+
+    def shown(progress: BatchProgress) -> None:
+        assert_type(progress.total, int | None)
+        assert_type(progress.submitted, int)
+        assert_type(progress.credits_used + progress.credits_reserved, Decimal)
+
+    assert_type(session.generate_many(["A lighthouse"]), Batch)
+    session.generate_many(iter([ImageRequest("A lighthouse")]), progress=True)
+    batch = session.generate_many(
+        later(),
+        model="flux-schnell",
+        aspect_ratio="1:1",
+        style="vintage",
+        reference_image_url="https://a/b.png",
+        webhook="https://a",
+        max_in_flight=50,
+        ordered=True,
+        journal=Path("run.sqlite"),
+        save_to="pictures/",
+        max_credits=Decimal("0.6"),
+        on_unknown="reconcile",
+        progress=shown,
+    )
+    async with batch as entered:
+        assert_type(entered, Batch)
+        async for outcome in batch:
+            assert_type(outcome, BatchOutcome)
+            assert_type(outcome.index, int)
+            assert_type(outcome.request, ImageRequest | None)
+            assert_type(outcome.job_id, str | None)
+            assert_type(outcome.image, GeneratedImage | None)
+            assert_type(outcome.error, PictoryError | None)
+            assert_type(outcome.path, Path | None)
+            assert_type(outcome.unwrap(), GeneratedImage)
+    assert_type(batch.progress, BatchProgress)
+    assert_type(await batch.results(), list[BatchOutcome])
+    await batch.aclose()
+
+
 async def history_api(session: PictorySession) -> None:
     """Walk by item and by page."""
     history = session.history(start="key", since=datetime.now(UTC), limit=3)
@@ -182,6 +232,12 @@ def error_api(error: PictoryError) -> object:
             return error.job_id
         case PaginationError():
             return error.next_page_key
+        case BudgetExceededError():
+            return assert_type(error.limit + error.reserved + error.price, Decimal)
+        case JournalMismatchError():
+            return error.index, error.path
+        case JournalError():
+            return error.path, error.reason
         case DownloadError():
             return error.url, error.status
         case SessionClosedError():
