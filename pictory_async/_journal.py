@@ -182,13 +182,16 @@ class Journal:
             rows = [found.row() for found, stays in group.values() if stays]
             gone = [index for index, (_, stays) in group.items() if not stays]
             await self._run(self._file.write, rows, gone)
-        except BaseException as error:
+        except Exception as exc:
             self._pending = group | self._pending  # what was put since is newer
+            error = _as_journal_error(exc, self._file.path)
             for done in waiting:
                 if not done.done():
-                    done.set_exception(_as_journal_error(error, self._file.path))
+                    done.set_exception(error)
                     done.exception()  # marks it as seen
-            raise
+            if error is exc:
+                raise
+            raise error from exc
         for done in waiting:
             if not done.done():
                 done.set_result(None)
@@ -239,7 +242,7 @@ class NoJournal:
         """Do nothing."""
 
 
-def _as_journal_error(error: BaseException, path: Path) -> JournalError:
+def _as_journal_error(error: Exception, path: Path) -> JournalError:
     if isinstance(error, JournalError):
         return error
-    return JournalError(path=str(path), reason="the event loop ended")
+    return JournalError(path=str(path), reason=f"it cannot be used ({error!r:.80})")

@@ -21,8 +21,7 @@ from typing import Any
 
 import attrs
 
-from pictory_async import FixedInterval, PictorySession
-from pictory_async import _convert, _json
+from pictory_async import FixedInterval, PictorySession, _convert, _json
 from pictory_async import _download as download_module
 from pictory_async._journal_file import JournalFile
 from pictory_async._transport import Transport

@@ -27,6 +27,7 @@ from pictory_async import (
     SessionClosedError,
     SubmissionUnknownError,
 )
+from pictory_async import _journal as journal_module
 from pictory_async._journal_file import JournalFile
 from pictory_async._journal_records import Record, fingerprint
 from pictory_async.sandbox import Fault, Sandbox
@@ -96,13 +97,17 @@ async def run(
 
 
 async def test_what_is_done_is_given_again_without_a_request(
-    session: PictorySession, sandbox: Sandbox, journal: Path
+    session: PictorySession,
+    sandbox: Sandbox,
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All but the object is the same; an appended list just goes on."""
+    monkeypatch.setattr(journal_module, "CHUNK", 16)  # read in several pieces
     sandbox.fail_next()
-    first = await run(session, prompts(300), journal)
+    first = await run(session, prompts(60), journal)
     seen = len(sandbox.requests)
-    batch = session.generate_many(prompts(300), journal=journal)
+    batch = session.generate_many(prompts(60), journal=journal)
     again = await batch.results()
     assert len(sandbox.requests) == seen
     assert [o.image for o in again] == [o.image for o in first]
@@ -112,11 +117,11 @@ async def test_what_is_done_is_given_again_without_a_request(
     assert [vars(error) for error in errors] == [
         vars(o.error) for o in first if o.error
     ]
-    assert batch.progress.submitted == 300
-    assert batch.progress.credits_used == sandbox.credits_used == 598
-    more = await run(session, iter(prompts(302)), journal)
+    assert batch.progress.submitted == 60
+    assert batch.progress.credits_used == sandbox.credits_used == 118
+    more = await run(session, iter(prompts(62)), journal)
     assert [o.error is None for o in more[-2:]] == [True, True]
-    assert posts(sandbox) == 302
+    assert posts(sandbox) == 62
 
 
 async def test_jobs_in_flight_are_followed_on(sandbox: Sandbox, journal: Path) -> None:
