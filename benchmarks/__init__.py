@@ -16,6 +16,7 @@
     python -m benchmarks profile --parts history
 
     python -m benchmarks.chaos          # is a job lost or paid twice?
+    python -m benchmarks.batch          # what does a journal cost? does memory grow?
 
 A mock server and each client run in processes of their own, on cores of their own
 where there are two. Only ratios within one run mean anything: the CPU time of the same

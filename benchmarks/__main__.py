@@ -109,7 +109,9 @@ def _write(results: Results, output: Path) -> None:
         title: path.relative_to(output).as_posix() for title, path in pictures.items()
     }
     page = output / "results.md"
-    page.write_text(report(results, paths))
+    batches = output / "batch.md"  # by `benchmarks.batch`
+    rest = batches.read_text(encoding="utf-8") if batches.exists() else ""
+    page.write_text(report(results, paths) + rest, encoding="utf-8")
     print(page)  # noqa: T201
 
 

@@ -3,7 +3,8 @@
 ``python -m benchmarks.batch`` runs a batch of 10,000 prompts with and without a
 journal, in turns, each in a process of its own against the mock server; and a batch of
 1,000,000 prompts against a transport that answers by itself, without a network. It
-prints the figures as Markdown; ``--quick`` does all in small.
+prints the figures as Markdown and keeps them, in ``batch.md`` beside the results, of
+which they become a part; ``--quick`` does all in small and keeps nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ IN_FLIGHT: Final = 50
 EARLY: Final = 10_000  # prompts after which the memory of a stream is looked at
 
 MIB: Final = 1024.0
+PAGE: Final = HERE / "batch.md"
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +77,7 @@ async def run_batch(host: str, n: int, *, durable: bool) -> dict[str, Any]:
     ) as session:
         with tempfile.TemporaryDirectory(dir=HERE.parent) as folder:
             # What is loaded and built on first use belongs to no prompt.
-            await consume(batch_of(session, 200, f"{folder}/warm" if durable else None))
+            await consume(batch_of(session, 50, f"{folder}/warm" if durable else None))
             gc.collect()
             gc.freeze()  # what is loaded is not looked through in each collection
             async with Meter() as meter:
@@ -248,7 +250,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("benchmarks.batch", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="all in small")
     parser.add_argument("--rounds", type=int, help="of the two in turns; default: 5")
-    parser.add_argument("--output", type=Path, help="file for the page; default: none")
+    where = "file for the page; default: batch.md here for a whole run, else none"
+    parser.add_argument("--output", type=Path, help=where)
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.measure:
@@ -258,8 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
         size = attrs.evolve(size, rounds=options.rounds)
     page = report(run_all(size), size)
     print(page)  # noqa: T201
-    if options.output:
-        options.output.write_text(page, encoding="utf-8")
+    path = options.output or (None if options.quick else PAGE)
+    if path:
+        path.write_text(page, encoding="utf-8")
     return 0
 
 

@@ -6,6 +6,7 @@ import asyncio
 import cProfile
 import json
 import math
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ import aiohttp
 import attrs
 import pytest
 
-from benchmarks import duel, plots, profiles, runner
+from benchmarks import batch, duel, plots, profiles, runner
 from benchmarks.__main__ import main
 from benchmarks.clients import BASELINE, CLIENTS, OURS, Client
 from benchmarks.goals import TIMES, Goal
@@ -394,3 +395,30 @@ def test_duel_says_the_ratio(
         *("cpu_per_request", "2.000", "[2.000,", "2.000]"),
         *("2.000", "m", ":", "1.000", "m"),
     ]
+
+
+# --- batches --------------------------------------------------------------------------
+
+
+def test_batches_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a journal, without one, and a long one without a network."""
+    size = batch.Size(prompts=40, stream=300, early=100, rounds=1)
+    monkeypatch.setattr(batch, "QUICK", size)
+    assert batch.main(["--quick", "--output", str(tmp_path / "batch.md")]) == 0
+    page = (tmp_path / "batch.md").read_text()
+    assert page.strip() == capsys.readouterr().out.strip()
+    assert re.search(r"With a journal: [\d.]+ times the CPU", page)
+    assert "A stream of 300 prompts" in page
+    assert page.count("\n| ") == 4  # head, rule and two kinds
+
+
+def test_batches_become_a_part_of_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the last run of them has left."""
+    (tmp_path / "batch.md").write_text("## Batches\n")
+    Results().save(tmp_path / "results.json")
+    main(["report", "--output", str(tmp_path)])
+    assert (tmp_path / "results.md").read_text().endswith("## Batches\n")
