@@ -23,8 +23,9 @@ class Batch:
     others. A batch is iterated once. Leaving the loop (by ``break``, an exception or a
     cancellation), leaving ``async with``, and closing the session all stop it:
     nothing more is pulled or sent, jobs in flight stay in ``session.jobs``. A POST
-    that is on the wire is finished in the background, and its id recorded. Cancelling
-    one step, as a time-out around ``anext`` does, loses nothing: ask again.
+    that is on the wire is finished in the background, and its id recorded if it comes
+    within 5 seconds. Cancelling one step, as a time-out around ``anext`` does, loses
+    nothing: ask again.
 
     **With a journal** each prompt's intent is on disk before its POST goes out, then
     the job's id, the outcome and the file. The same call with the same file goes on:

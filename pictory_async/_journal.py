@@ -95,7 +95,7 @@ class Journal:
         if index >= self._chunk_end:
             await self._read_chunk(index)
         found = self._chunk.pop(index, None)
-        if found and (not request or found.fingerprint != fingerprint(request)):
+        if found and not _is_recorded(request, found):
             raise self.mismatch(index)
         return found
 
@@ -240,6 +240,13 @@ class NoJournal:
 
     async def commit(self, record: Record) -> None:
         """Do nothing."""
+
+
+def _is_recorded(request: ImageRequest | None, found: Record) -> bool:
+    try:
+        return request is not None and fingerprint(request) == found.fingerprint
+    except (TypeError, ValueError, RecursionError):  # its extra is not JSON
+        return False
 
 
 def _as_journal_error(error: Exception, path: Path) -> JournalError:

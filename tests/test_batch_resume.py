@@ -179,6 +179,9 @@ async def test_other_options_are_other_prompts(
         await run(session, prompts(1), journal, model="flux-schnell")
     with pytest.raises(JournalMismatchError):
         await run(session, ["x"], journal)  # a prompt that cannot be asked for
+    with pytest.raises(JournalMismatchError):
+        odd = ImageRequest(prompts(1)[0], extra={"seed": object()})
+        await run(session, iter([odd]), journal)
     assert posts(sandbox) == 1
 
 
