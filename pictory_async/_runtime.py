@@ -30,6 +30,9 @@ from pictory_async._tasks import Signal
 
 logger = logging.getLogger("pictory_async")
 
+# Ids heard of before their submission was answered; more means that they are made up.
+_MOST_EARLY = 1000
+
 
 class Runtime:
     """Opens an engine on first use, and keeps the jobs, which may outlive it.
@@ -47,13 +50,16 @@ class Runtime:
         self.claims = Claims()
         # Of batches that were left; the next one on the same file waits for them.
         self.closing_journals: dict[str, asyncio.Task[None]] = {}
+        self._early: dict[str, None] = {}  # in the order of hearing; see `hint`
         self._quieter = Signal()
 
     @property
-    def is_open(self) -> bool:
-        """Whether something would be left open if this were forgotten now."""
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop on which something would be left open if this were forgotten now."""
         engine = self._engine
-        return not self.closed and engine is not None and not engine.loop.is_closed()
+        if self.closed or engine is None or engine.loop.is_closed():
+            return None
+        return engine.loop
 
     def use(self) -> Engine:
         """Return the engine of the running loop; open it if there is none.
@@ -90,6 +96,22 @@ class Runtime:
         """Ask for *job* at once."""
         self.use().scheduler.poll_now(job)
 
+    def hint(self, job_id: str) -> bool:
+        """Ask for *job_id* at once if it is in progress here, and say so.
+
+        Any other id costs no request. While a submission is under way it may be the
+        id that the answer will bring, so it is kept until then.
+        """
+        engine = self.use()
+        if job_id in self._jobs:
+            engine.scheduler.poll_now(self._jobs[job_id])
+            return True
+        if engine.submitter.busy:
+            self._early[job_id] = None
+            if len(self._early) > _MOST_EARLY:
+                del self._early[next(iter(self._early))]
+        return False
+
     def follow(
         self, job_id: str, request: ImageRequest | None
     ) -> JobHandle[GeneratedImage]:
@@ -112,6 +134,9 @@ class Runtime:
         handle = JobHandle(job, follower=self)
         self._jobs[job_id], self.handles[job_id] = job, handle
         engine.scheduler.follow(job)
+        if job_id in self._early:
+            del self._early[job_id]
+            engine.scheduler.poll_now(job)
         return handle
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
@@ -163,6 +188,8 @@ class Runtime:
     def _on_submit_end(self, error: BaseException | None) -> None:
         if isinstance(error, SubmissionUnknownError):
             self.claims.keep(search_for(error, job_timeout=self.settings.job_timeout))
+        if self._engine is None or not self._engine.submitter.busy:
+            self._early.clear()  # no answer can bring one of these any more
         self._quieter.fire()
 
     def _on_job_end(self, job: Job[GeneratedImage]) -> None:

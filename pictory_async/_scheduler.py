@@ -77,7 +77,7 @@ class Scheduler:
         """Ask for *job* at once; again if the present poll may be too old to know."""
         if job.polling:
             job.poll_again = True
-        elif job.due is not None:
+        elif job.due is not None and job.due > self._loop.time():
             self._put(job, self._loop.time())
 
     def close(self) -> None:

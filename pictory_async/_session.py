@@ -304,6 +304,26 @@ class PictorySession:
         """The handles still in progress, oldest first."""
         return tuple(self._runtime.handles.values())
 
+    def poll_now(self, job_id: str) -> bool:
+        """Ask at once for a job in progress, instead of when the policy says.
+
+        For those who hear of jobs from elsewhere, such as from a webhook, and must
+        not take the word for it. An id that this session does not follow costs no
+        request. As it may be that of a submission under way, whose answer has not
+        arrived yet, it is remembered as long as there is one (the last 1,000 such
+        ids), and asked for when it turns out to be.
+
+        Returns:
+            Whether the job is in progress here. Returns immediately; asked for again
+            while a poll is in flight, there is one more poll after it.
+
+        Raises:
+            InvalidRequestError: This cannot be an id.
+            SessionClosedError: The session is closed.
+            WrongLoopError: Another loop, which is still alive, has the session.
+        """
+        return self._runtime.hint(checked_job_id(job_id))
+
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until no job and no submission is in progress.
 
@@ -405,6 +425,14 @@ class PictorySession:
 
     # --- life ---------------------------------------------------------------------
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that the session is open on, and is to be closed on.
+
+        None before its first use, after `aclose`, and after that loop was closed.
+        """
+        return self._runtime.loop
+
     async def __aenter__(self) -> Self:
         """Open; leaving closes."""
         self._runtime.use()
@@ -436,7 +464,7 @@ class PictorySession:
     def __del__(self) -> None:
         """Warn of a session that was not closed."""
         runtime = getattr(self, "_runtime", None)  # none if the constructor raised
-        if runtime is not None and runtime.is_open:
+        if runtime is not None and runtime.loop is not None:
             warnings.warn(
                 f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
             )

@@ -17,7 +17,7 @@ import aiohttp
 import attrs
 import pytest
 
-from benchmarks import batch, duel, plots, profiles, runner
+from benchmarks import batch, duel, plots, profiles, runner, webhooks
 from benchmarks.__main__ import main
 from benchmarks.clients import BASELINE, CLIENTS, OURS, Client
 from benchmarks.goals import TIMES, Goal
@@ -422,3 +422,13 @@ def test_batches_become_a_part_of_the_results(
     Results().save(tmp_path / "results.json")
     main(["report", "--output", str(tmp_path)])
     assert (tmp_path / "results.md").read_text().endswith("## Batches\n")
+
+
+def test_webhooks_are_heard_before_polls() -> None:
+    """With a webhook every end is known at once on the loop's clock; else it is not."""
+    polled, told = (webhooks.CASES[index] for index in (0, 2))
+    without = webhooks.run(polled, jobs=5)
+    measured = webhooks.run(told, jobs=5)
+    assert min(without.delays) > max(measured.delays)
+    assert max(measured.delays) < 0.1
+    assert webhooks.row(told, measured).count("|") == 6

@@ -78,6 +78,6 @@ def test_importing_loads_no_leaf() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     heavy = {"click", "rich", "PIL", "fastapi", "orjson", "tqdm"}
-    leaves = {"pictory_async.cli", "pictory_async.sandbox"}
+    leaves = {"pictory_async.cli", "pictory_async.sandbox", "pictory_async.webhook"}
     assert not (heavy | leaves) & set(loaded)
     assert "pictory_async._session" in loaded

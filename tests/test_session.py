@@ -598,3 +598,29 @@ async def test_download_takes_an_image(session: PictorySession) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await session.download("https://example.com/a.png", ".")  # type: ignore[arg-type]
     assert caught.value.field == "image"
+
+
+async def test_asking_at_once_by_id(session: PictorySession, sandbox: Sandbox) -> None:
+    """A job in progress is asked for at once by its id; any other costs no request."""
+    job = await session.submit(PROMPT)
+    sandbox.finish(job.job_id)
+    assert session.poll_now(job.job_id) is True
+    await job
+    assert sandbox.polls(job.job_id) == 1
+    assert session.poll_now(job.job_id) is False
+    assert session.poll_now("unknown") is False
+    with pytest.raises(InvalidRequestError, match="job_id"):
+        session.poll_now("..")
+    await session.aclose()
+    with pytest.raises(SessionClosedError):
+        session.poll_now(job.job_id)
+    assert [seen.kind for seen in sandbox.requests] == ["submit", "job"]
+
+
+async def test_loop_is_told_while_it_is_open(sandbox: Sandbox) -> None:
+    """The loop is known from the first use to the closing."""
+    session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+    assert session.loop is None
+    async with session:
+        assert session.loop is asyncio.get_running_loop()
+    assert session.loop is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import assert_type
 
 import aiohttp
+from aiohttp import web
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from yarl import URL
 
 from pictory_async import (
@@ -71,6 +76,9 @@ from pictory_async.sandbox import (
     Throttle,
     WebhookDelivery,
 )
+from pictory_async.webhook import WebhookReceiver
+
+ImageJob = JobHandle[GeneratedImage]
 
 
 class EverySecond:
@@ -134,6 +142,8 @@ async def session_api(http: aiohttp.ClientSession) -> None:
     assert_type(image.width, int | None)
     assert_type(session.job("id"), JobHandle[GeneratedImage])
     assert_type(session.jobs, tuple[JobHandle[GeneratedImage], ...])
+    assert_type(session.poll_now("id"), bool)
+    assert_type(session.loop, asyncio.AbstractEventLoop | None)
     await session.drain(timeout=1)
     unknown = SubmissionUnknownError()
     assert_type(await session.reconcile(unknown), HistoryImage | None)
@@ -183,6 +193,16 @@ async def batch_api(session: PictorySession) -> None:
     assert_type(batch.progress, BatchProgress)
     assert_type(await batch.results(), list[BatchOutcome])
     await batch.aclose()
+
+
+async def webhook_api(session: PictorySession, app: web.Application) -> None:
+    """Hear of the end of jobs."""
+    receiver = WebhookReceiver(session, public_url="https://a", secret="b" * 32)
+    assert_type(await session.submit("A lighthouse", webhook=receiver.url), ImageJob)
+    assert_type(await receiver.receive("token", b"{}"), int)
+    app.router.add_post("/{token}", receiver.aiohttp_handler)
+    Starlette(routes=[Mount("/pictory", app=receiver.asgi)])
+    FastAPI().mount("/pictory", receiver.asgi)
 
 
 async def history_api(session: PictorySession) -> None:

@@ -1,0 +1,328 @@
+"""Hear of finished jobs by webhook instead of by the next poll.
+
+::
+
+    receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
+    app.mount("/pictory", receiver.asgi)  # FastAPI, Starlette; see the README
+
+    job = await session.submit("A lighthouse at dawn", webhook=receiver.url)
+
+Neither signatures nor retries of the service are documented. So a delivery is taken
+for a hint and nothing more: its secret is checked, and the job is asked for at once.
+A delivery that never comes costs nothing but the wait for the next poll.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import secrets
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    MutableMapping,
+)
+from typing import TYPE_CHECKING, Any, Final
+
+from yarl import URL
+
+from pictory_async import InvalidRequestError, PictorySession, SessionClosedError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["WebhookReceiver"]
+
+logger = logging.getLogger("pictory_async")
+
+BODY_LIMIT: Final = 64 * 1024  # bytes; a delivery has a few hundred
+_BODY_SECONDS: Final = 10.0  # for a body to arrive
+# One end is all there is to tell of a job. Some more are for a service that repeats
+# itself, or tells of progress; what comes after that is left to the poller.
+_POLLS_A_JOB: Final = 10
+_MOST_HEARD: Final = 1000  # jobs of which the number of deliveries is remembered
+
+ACCEPTED, MALFORMED, UNKNOWN_PATH = 204, 400, 404
+WRONG_METHOD, TOO_SLOW, TOO_LARGE, CLOSED = 405, 408, 413, 503
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApplication = Callable[[Message, Receive, Send], Awaitable[None]]
+Answer = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
+
+
+class WebhookReceiver:
+    """Takes the webhooks of a session's jobs, from any web framework.
+
+    Make one beside the session, serve it at *public_url*, and give `url` to
+    ``submit(..., webhook=receiver.url)``. It opens nothing, so there is nothing to
+    close. Cancelling what it does for a delivery disturbs no job.
+
+    Args:
+        session: Whose jobs are told of. The deliveries must arrive on its event loop.
+        public_url: Where the service reaches `asgi` or `aiohttp_handler`, as seen
+            from outside; http or https, without query and fragment.
+        secret: The last part of the path of `url`: at least 32 letters, digits,
+            ``-`` and ``_``. A new one is drawn by default; give your own if
+            deliveries are to arrive after a restart, or at any of several processes.
+
+    What a delivery is answered:
+
+    === ========================================================================
+    204 taken: the job, if it is in progress here, has been asked for. The same for
+        duplicates and for jobs that this session does not know, which cost no request
+    400 no JSON object with a job id
+    404 the secret is wrong; nothing was read
+    405 not a POST
+    408 the body did not arrive within 10 seconds
+    413 the body is beyond 64 KiB; no more of it was read
+    503 the session is closed
+    === ========================================================================
+
+    However often a delivery is repeated, it leads to one poll at a time and one after
+    it. The first ten deliveries for a job count; then it is left to the poller.
+
+    Raises:
+        InvalidRequestError: *public_url* or *secret* cannot be used.
+
+    Source: https://docs.pictory.ai/api-reference/ai-studio/generate-image ("will
+    receive a notification when the job completes"). The body is not documented; it is
+    taken to be what ``GET /v1/jobs/{id}`` answers, and only its id is used.
+    """
+
+    def __init__(
+        self, session: PictorySession, *, public_url: str, secret: str | None = None
+    ) -> None:
+        self._session = session
+        self._root = _checked_public_url(public_url)
+        self._secret = secrets.token_urlsafe(32)
+        if secret is not None:
+            self._secret = _checked_secret(secret)
+        self._heard: dict[str, int] = {}  # deliveries of a job, the latest job last
+
+    @property
+    def url(self) -> str:
+        """What goes into ``webhook=``. Whoever knows it can cause polls: keep it."""
+        return f"{self._root}/{self._secret}"
+
+    def __repr__(self) -> str:
+        """Show where it listens, without the secret."""
+        return f"<WebhookReceiver {self._root}/...>"
+
+    async def receive(self, token: str, body: bytes) -> int:
+        """Take one delivery; return the HTTP status to answer it with.
+
+        Args:
+            token: The last part of the path it came to.
+            body: As received. Stop reading at 64 KiB and one byte.
+
+        Returns at once: the job is asked for in the background. Never raises for
+        anything that is in a delivery.
+
+        Raises:
+            WrongLoopError: This is not the session's event loop.
+        """
+        if not self._admits(token):
+            return UNKNOWN_PATH
+        if len(body) > BODY_LIMIT:
+            return TOO_LARGE
+        job_id = _job_id(body)
+        return MALFORMED if job_id is None else self._hear(job_id)
+
+    @property
+    def asgi(self) -> ASGIApplication:
+        """An ASGI 3 application that takes deliveries, to be mounted under any path.
+
+        The server's access log names the path without the secret, where it is written
+        from the scope that the application is given, as uvicorn does.
+        """
+        return _ASGI(self._answer, secret=self._secret)
+
+    async def aiohttp_handler(self, request: web.Request) -> web.StreamResponse:
+        """Serve deliveries in aiohttp.web: a handler for ``"/any/path/{token}"``."""
+        # Other frameworks need none of it.
+        from aiohttp import web  # noqa: PLC0415
+        from aiohttp.http import HttpProcessingError  # noqa: PLC0415
+
+        token = _last_part(request.path)
+        length = request.headers.get("Content-Length", "").encode()
+        chunks = request.content.iter_any()
+        try:
+            status = await self._answer(token, request.method, length, chunks)
+        except (ConnectionError, web.RequestPayloadError, HttpProcessingError):
+            status = MALFORMED  # the client left, or sent no HTTP
+        headers = {"Allow": "POST"} if status == WRONG_METHOD else {}
+        response = web.Response(status=status, headers=headers)
+        if status != ACCEPTED:
+            response.force_close()  # nobody reads what is left of the body
+        return response
+
+    async def _answer(
+        self, token: str, method: str, length: bytes, chunks: AsyncIterator[bytes]
+    ) -> int:
+        """Return the status; read nothing that is not needed for it."""
+        if not self._admits(token):
+            return UNKNOWN_PATH
+        if method != "POST":
+            return WRONG_METHOD
+        if length.isdigit() and int(length[:20]) > BODY_LIMIT:
+            return TOO_LARGE
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _read(chunks)
+        except TimeoutError:
+            return TOO_SLOW
+        return await self.receive(token, body)
+
+    def _admits(self, token: str) -> bool:
+        given = token.encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(given, self._secret.encode())
+
+    def _hear(self, job_id: str) -> int:
+        times = self._heard.pop(job_id, 0)
+        try:
+            if times >= _POLLS_A_JOB:
+                known = True
+            elif known := self._session.poll_now(job_id):
+                logger.debug("webhook: job %s", job_id)
+        except InvalidRequestError:
+            return MALFORMED
+        except SessionClosedError:
+            return CLOSED
+        if known:
+            self._heard[job_id] = times + 1
+            if len(self._heard) > _MOST_HEARD:
+                del self._heard[next(iter(self._heard))]
+        return ACCEPTED
+
+
+class _ASGI:
+    """The ASGI side; an object, as servers take a bound method for another protocol."""
+
+    def __init__(self, answer: Answer, *, secret: str) -> None:
+        self._answer = answer
+        self._secret = secret
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            token = _last_part(scope["path"])
+            _hide(self._secret, scope)
+            length = dict(scope["headers"]).get(b"content-length", b"")
+            chunks = _chunks(receive)
+            status = await self._answer(token, scope["method"], length, chunks)
+            await _respond(send, status, version=scope.get("http_version", "1.1"))
+
+
+def _hide(secret: str, scope: Message) -> None:
+    """Take the secret out of what servers write their access log from."""
+    scope["path"] = scope["path"].replace(secret, "...")
+    if scope.get("raw_path"):
+        scope["raw_path"] = scope["raw_path"].replace(secret.encode(), b"...")
+
+
+def _checked_public_url(public_url: object) -> str:
+    """Return *public_url* without a slash at its end.
+
+    Raises:
+        InvalidRequestError: No path can be put behind it, or nobody could fetch it.
+    """
+    url = _url(public_url)
+    if (
+        url is None
+        or url.scheme not in {"http", "https"}
+        or not url.host
+        or any((url.query_string, url.fragment, url.user, url.password))
+    ):
+        # Not shown: it may hold a password.
+        reason = "must be an absolute http(s) URL without user, query and fragment"
+        raise InvalidRequestError(field="public_url", reason=reason)
+    return str(url).rstrip("/")
+
+
+def _url(text: object) -> URL | None:
+    try:
+        return URL(str(text))
+    except ValueError:
+        return None
+
+
+def _checked_secret(secret: object) -> str:
+    if isinstance(secret, str) and re.fullmatch(r"[A-Za-z0-9_-]{32,}", secret):
+        return secret
+    reason = "must be at least 32 letters, digits, - and _ (secrets.token_urlsafe(32))"
+    raise InvalidRequestError(field="secret", reason=reason)
+
+
+def _last_part(path: str) -> str:
+    """Return the last part of *path*.
+
+    Frameworks differ in what they leave before it, and Litestar puts a slash behind it.
+    """
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _job_id(body: bytes) -> str | None:
+    """Return the id of the job that *body* tells of, None if it tells of none."""
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    # [I] As in the answer to a poll; documents and clients differ in name and place.
+    inner = payload.get("data") if isinstance(payload, dict) else None
+    for job_id in _ids(payload, inner):
+        if type(job_id) is int or (isinstance(job_id, str) and job_id):
+            return str(job_id)
+    return None
+
+
+def _ids(*places: object) -> Iterable[object]:
+    for place in places:
+        if isinstance(place, dict):
+            yield from (place.get("job_id"), place.get("jobId"))
+
+
+async def _read(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the body; of one that is too large, what shows that it is."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            break
+    return bytes(body)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        yield message.get("body", b"")
+        more = message.get("more_body", False)  # no more either if the client left
+
+
+async def _respond(send: Send, status: int, *, version: str) -> None:
+    headers = [(b"content-length", b"0")] if status != ACCEPTED else []
+    if status == WRONG_METHOD:
+        headers.append((b"allow", b"POST"))
+    if status != ACCEPTED and version.startswith("1"):
+        headers.append((b"connection", b"close"))  # the body may not have been read
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Take part in a server's start and end, if served without a framework."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
