@@ -20,7 +20,7 @@ NOTHING: Final = "nothing"
 CODE: Final = {
     NOTHING: "pass",
     PARTS: f"import {PARTS}",
-    OURS: f"import {OURS}",
+    OURS: f"from {OURS} import PictorySession",
     "aiohttp": "import aiohttp",
 }
 

@@ -14,103 +14,30 @@
     asyncio.run(main())
 """
 
-from pictory_async._adaptive import Adaptive
-from pictory_async._batch import Batch
-from pictory_async._batch_errors import (
-    BudgetExceededError,
-    JournalError,
-    JournalMismatchError,
-)
-from pictory_async._catalogue import MODELS, STYLES, ModelInfo
-from pictory_async._errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    DownloadError,
-    InvalidRequestError,
-    InvalidResponseError,
-    JobError,
-    JobExpiredError,
-    JobFailedError,
-    JobNotFoundError,
-    JobTimeoutError,
-    NotFoundError,
-    PaginationError,
-    PermissionDeniedError,
-    PictoryError,
-    RateLimitedError,
-    RequestTimeoutError,
-    ServerError,
-    SessionClosedError,
-    SubmissionUnknownError,
-    TransportError,
-    WrongLoopError,
-)
-from pictory_async._handle import JobHandle
-from pictory_async._history import ImageHistory
-from pictory_async._models import (
-    GeneratedImage,
-    HistoryImage,
-    HistoryPage,
-    ImageRequest,
-    JobState,
-    JobStatus,
-)
-from pictory_async._outcomes import BatchOutcome, BatchProgress
-from pictory_async._pace import Limits
-from pictory_async._polling import Backoff, FixedInterval, PollPolicy
-from pictory_async._retry import RetryPolicy
-from pictory_async._session import PictorySession
-from pictory_async._version import __version__
+from __future__ import annotations
 
-__all__ = [
-    "MODELS",
-    "STYLES",
-    "APIError",
-    "Adaptive",
-    "AuthenticationError",
-    "Backoff",
-    "BadRequestError",
-    "Batch",
-    "BatchOutcome",
-    "BatchProgress",
-    "BudgetExceededError",
-    "ConfigurationError",
-    "DownloadError",
-    "FixedInterval",
-    "GeneratedImage",
-    "HistoryImage",
-    "HistoryPage",
-    "ImageHistory",
-    "ImageRequest",
-    "InvalidRequestError",
-    "InvalidResponseError",
-    "JobError",
-    "JobExpiredError",
-    "JobFailedError",
-    "JobHandle",
-    "JobNotFoundError",
-    "JobState",
-    "JobStatus",
-    "JobTimeoutError",
-    "JournalError",
-    "JournalMismatchError",
-    "Limits",
-    "ModelInfo",
-    "NotFoundError",
-    "PaginationError",
-    "PermissionDeniedError",
-    "PictoryError",
-    "PictorySession",
-    "PollPolicy",
-    "RateLimitedError",
-    "RequestTimeoutError",
-    "RetryPolicy",
-    "ServerError",
-    "SessionClosedError",
-    "SubmissionUnknownError",
-    "TransportError",
-    "WrongLoopError",
-    "__version__",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pictory_async import _public
+    from pictory_async._public import *  # noqa: F403
+
+    __all__: list[str] = []
+    __all__ += _public.__all__  # in this form for pyright
+else:
+    # The names come with the first of them that is used (PEP 562). pytest imports the
+    # package at the start of every run, for its plugin, and must not pay for aiohttp.
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__") and name not in {"__all__", "__version__"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        public = importlib.import_module("pictory_async._public")
+        names = {found: getattr(public, found) for found in public.__all__}
+        globals().update(names, __all__=public.__all__)
+        if name in globals():
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

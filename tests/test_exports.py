@@ -71,13 +71,39 @@ def test_version_is_that_of_the_package() -> None:
     assert pictory_async.__version__ == version("pictory-async")
 
 
-def test_importing_loads_no_leaf() -> None:
-    """The package brings its four dependencies and nothing of an extra."""
-    code = "import sys, pictory_async; print(*sorted(sys.modules), sep='\\n')"
-    loaded = subprocess.run(  # noqa: S603 - our own interpreter and code
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that are there after *code* in a fresh interpreter."""
+    code = f"{code}\nimport sys; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    heavy = {"click", "rich", "PIL", "fastapi", "orjson", "tqdm"}
-    leaves = {"pictory_async.cli", "pictory_async.sandbox", "pictory_async.webhook"}
-    assert not (heavy | leaves) & set(loaded)
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_loads_no_leaf() -> None:
+    """The public names bring the four dependencies and nothing of an extra."""
+    loaded = loaded_by("from pictory_async import PictorySession")
+    heavy = {"click", "rich", "PIL", "fastapi", "orjson", "tqdm", "pytest"}
+    leaves = {
+        f"pictory_async.{leaf}"
+        for leaf in ("cli", "sandbox", "webhook", "pytest_plugin")
+    }
+    assert not (heavy | leaves) & loaded
     assert "pictory_async._session" in loaded
+
+
+def test_importing_the_package_alone_costs_nothing() -> None:
+    """The names come with the first of them that is used."""
+    loaded = loaded_by("import pictory_async; hasattr(pictory_async, '__wrapped__')")
+    assert not {"aiohttp", "attrs", "anyio", "pictory_async._public"} & loaded
+    code = "import pictory_async; assert 'PictorySession' in dir(pictory_async)"
+    assert "pictory_async._session" in loaded_by(code)
+    assert "pictory_async._session" in loaded_by("from pictory_async import *; MODELS")
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    """A misspelt name is refused as by any module."""
+    with pytest.raises(AttributeError, match="PictorySesion"):
+        _ = pictory_async.PictorySesion  # type: ignore[attr-defined]
+    with pytest.raises(ImportError):
+        from pictory_async import PictorySesion  # type: ignore[attr-defined] # noqa: F401
