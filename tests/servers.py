@@ -26,22 +26,35 @@ class _Announced(uvicorn.Server):
         self.listening.set()
 
 
+def loopback() -> socket.socket:
+    """Return a socket on a free port, so that an address is known beforehand."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """Return the URL of what listens there, without a slash at its end."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
 @asynccontextmanager
-async def uvicorn_serves(app: Any, **options: Any) -> AsyncIterator[str]:
+async def uvicorn_serves(
+    app: Any, *, at: socket.socket | None = None, **options: Any
+) -> AsyncIterator[str]:
     """Serve an ASGI application; give the address without a slash at its end.
 
     Leaving shuts the server down as SIGTERM does: what is being answered is finished.
     """
     given = {"log_level": "error", "ws": "none", **options}
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with at or loopback() as listening:
         server = _Announced(uvicorn.Config(app, **given))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         started = asyncio.create_task(server.listening.wait())
         await asyncio.wait([started, serving], return_when="FIRST_COMPLETED")
         started.cancel()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield address(listening)
         finally:
             server.should_exit = True
             await serving

@@ -7,15 +7,12 @@ import asyncio
 import inspect
 import os
 import re
-import socket
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import looptime
 import pytest
-import uvicorn
 
 from pictory_async.sandbox import Sandbox
 
@@ -23,7 +20,8 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 SCRIPTS = [code for code in PYTHON if "asyncio.run(" in code]
-APPS = [code for code in PYTHON if "FastAPI" in code]
+APPS = [code for code in PYTHON if "lifespan" in code or "cleanup_ctx" in code]
+TESTS = [code for code in PYTHON if code.startswith("# test_")]
 NOTEBOOKS = [code for code in PYTHON if code.startswith("# cell")]
 
 
@@ -52,8 +50,13 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    """No code block escapes the tests below; the two of shell are run by CI."""
-    assert len(PYTHON) == len(SCRIPTS) + len(APPS) + len(NOTEBOOKS)
+    """No code block escapes being run.
+
+    Those of shell are run by CI, applications and their tests by `test_web_apps` and
+    `test_pytest_plugin`, all others below.
+    """
+    kinds = (SCRIPTS, APPS, NOTEBOOKS, TESTS)
+    assert len(PYTHON) == sum(len(kind) for kind in kinds)
     assert [language for language, _ in BLOCKS if language != "python"] == ["sh", "sh"]
     assert len(SCRIPTS) >= 3
 
@@ -100,42 +103,6 @@ def test_notebook_runs(code: str, run: Any) -> None:
         "A lighthouse in May",
         "A lighthouse in June",
     }
-
-
-@pytest.mark.parametrize("code", APPS, ids=range(len(APPS)))
-def test_web_app_serves(code: str, run: Any) -> None:
-    """The app runs in a real server: an image is started, awaited, and not found."""
-
-    async def main() -> None:
-        names: dict[str, Any] = {"__name__": "app"}
-        exec(compile(code, "README.md", "exec"), names)  # noqa: S102
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            config = uvicorn.Config(names["app"], log_level="error")
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}/images"
-            while not server.started:  # noqa: ASYNC110 - it has no event for it
-                await asyncio.sleep(0.1)
-            async with aiohttp.ClientSession() as http:
-                await visit(http, url)
-            server.should_exit = True
-            await serving
-        assert "closed" in repr(names["app"].state.pictory)
-
-    run(main())
-
-
-async def visit(http: aiohttp.ClientSession, url: str) -> None:
-    """Use the README's web app as a browser would."""
-    async with http.post(url, params={"prompt": "A lighthouse at dawn"}) as answer:
-        job_id = (await answer.json())["job_id"]
-    async with http.get(f"{url}/{job_id}") as answer:
-        image = await answer.json()
-    assert image["url"].endswith(".png")
-    assert image["width"] == image["height"] == 1024
-    async with http.get(f"{url}/nobody-knows-this") as answer:
-        assert answer.status == 404
 
 
 def test_errors_table_names_every_error() -> None:

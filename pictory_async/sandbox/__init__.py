@@ -23,6 +23,7 @@ from pictory_async.sandbox._options import Behavior, Throttle
 from pictory_async.sandbox._recording import EndpointKind, SeenRequest, WebhookDelivery
 from pictory_async.sandbox._sandbox import Sandbox
 from pictory_async.sandbox._state import JobView
+from pictory_async.sandbox._thread import ThreadedSandbox
 
 __all__ = [
     "Behavior",
@@ -32,6 +33,7 @@ __all__ = [
     "JobView",
     "Sandbox",
     "SeenRequest",
+    "ThreadedSandbox",
     "Throttle",
     "WebhookDelivery",
 ]

@@ -1,0 +1,104 @@
+"""Fixtures for testing what you build on this library; pytest finds them by itself.
+
+============================ ====================================================
+``pictory_sandbox``          a `ThreadedSandbox`: the service, for one test
+``pictory_session``          a `PictorySession` of it that hardly waits
+``pictory_sandbox_options``  override it to give `ThreadedSandbox` other options
+============================ ====================================================
+
+::
+
+    async def test_a_failed_image_is_reported(pictory_sandbox, pictory_session):
+        pictory_sandbox.fail_next()
+        assert await my_program(pictory_session) == "no image today"
+        assert pictory_sandbox.submitted[0]["prompt"] == "A lighthouse at dawn"
+
+They are synchronous fixtures, so that they serve synchronous tests (with the test
+clients of web frameworks), pytest-asyncio in both of its modes, and anyio's plugin.
+
+pytest imports this module at the start of every run in an environment that has the
+package. So nothing but pytest is imported here before a fixture is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pictory_async import PictorySession
+    from pictory_async.sandbox import ThreadedSandbox
+
+__all__ = ["pictory_sandbox", "pictory_sandbox_options", "pictory_session"]
+
+_CLOSING = 30.0  # seconds; a session needs a few milliseconds, or 5 with a POST
+
+
+@pytest.fixture
+def pictory_sandbox_options() -> dict[str, Any]:
+    """Options for `ThreadedSandbox`, beside those of `pictory_sandbox`; none.
+
+    Override it in a module or class, or parametrize it::
+
+        @pytest.fixture
+        def pictory_sandbox_options():
+            return {"credits": 10}
+    """
+    return {}
+
+
+@pytest.fixture
+def pictory_sandbox(
+    pictory_sandbox_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ThreadedSandbox]:
+    """A stand-in for the service, in a thread of its own, for one test.
+
+    Its jobs take no time, until `hold`; its images are plain PNG files, which need no
+    Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to it, so that a
+    `PictorySession` your program makes by itself uses it.
+    """
+    from pictory_async.sandbox import ThreadedSandbox  # noqa: PLC0415 - see above
+
+    quick = {"duration": 0.0, "pictures": False}
+    with ThreadedSandbox(**{**quick, **pictory_sandbox_options}) as sandbox:
+        monkeypatch.setenv("PICTORY_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("PICTORY_API_BASE_URL", sandbox.base_url)
+        yield sandbox
+
+
+@pytest.fixture
+def pictory_session(pictory_sandbox: ThreadedSandbox) -> Iterator[PictorySession]:
+    """A session of `pictory_sandbox` that polls after 10 to 100 milliseconds.
+
+    It belongs to the event loop of its first use, as ever, be it that of the test or
+    of an application under test, and is closed after the test. Retries wait for
+    milliseconds, and a job that nobody ends fails after 30 seconds.
+    """
+    import pictory_async  # noqa: PLC0415 - see above
+
+    session = pictory_async.PictorySession(
+        pictory_sandbox.api_key,
+        base_url=pictory_sandbox.base_url,
+        polling=pictory_async.Backoff(0.01, factor=1.5, maximum=0.1),
+        retries=pictory_async.RetryPolicy(first=0.01, maximum=0.1, throttled_for=5),
+        job_timeout=30,
+    )
+    yield session
+    _close(session)
+
+
+def _close(session: PictorySession) -> None:
+    """Close *session* where it is open: its loop may run on, wait, or be gone."""
+    import asyncio  # noqa: PLC0415 - see above
+
+    loop = session.loop
+    if loop is None:
+        return  # not used, closed, or its loop was closed and took it along
+    if loop.is_running():  # in another thread
+        closing = asyncio.run_coroutine_threadsafe(session.aclose(), loop)
+        closing.result(_CLOSING)
+    else:
+        loop.run_until_complete(session.aclose())

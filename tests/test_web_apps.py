@@ -1,0 +1,306 @@
+"""The web applications of the README, in their real servers, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+
+import pictory_async
+from pictory_async import FixedInterval, JobHandle, PictorySession
+from pictory_async.sandbox import Sandbox, ThreadedSandbox
+
+from .servers import address, aiohttp_serves, loopback, uvicorn_serves
+from .test_readme import APPS, README
+
+PROMPT = {"prompt": "A lighthouse at dawn"}
+FRAMEWORKS = ["fastapi", "starlette", "aiohttp", "litestar", "quart"]
+WEBHOOKS = next(code for code in APPS if code.startswith("# webhooks.py"))
+
+
+class QuickSession(PictorySession):
+    """What the applications are given for `PictorySession`: it polls at once."""
+
+    made: PictorySession
+
+    def __init__(self, **options: Any) -> None:
+        given = {"polling": FixedInterval(0.02), **options}
+        super().__init__(**given)
+        QuickSession.made = self
+
+
+def code_of(framework: str) -> str:
+    """Return the README's application for *framework*."""
+    importing = re.compile(rf"^from {framework}(\.applications)? import", re.MULTILINE)
+    apps = [code for code in APPS if code != WEBHOOKS]
+    (code,) = [code for code in apps if importing.search(code)]
+    return code
+
+
+def load(code: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run the code of an application, with sessions that poll faster."""
+    monkeypatch.setattr(pictory_async, "PictorySession", QuickSession)
+    module = ModuleType("app")
+    monkeypatch.setitem(sys.modules, "app", module)
+    exec(compile(code, "README.md", "exec"), vars(module))  # noqa: S102
+    return module
+
+
+def server_of(module: ModuleType, framework: str) -> AbstractAsyncContextManager[str]:
+    """Serve an application as the README says."""
+    if framework == "aiohttp":
+        return aiohttp_serves(module.app, handler_cancellation=True)
+    return uvicorn_serves(module.app, timeout_graceful_shutdown=1)
+
+
+@asynccontextmanager
+async def visited(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Sandbox, aiohttp.ClientSession]]:
+    """Give the sandbox behind an application, and a browser in front of it."""
+    async with Sandbox(duration=0.05, pictures=False) as sandbox:
+        monkeypatch.setenv("PICTORY_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("PICTORY_API_BASE_URL", sandbox.base_url)
+        module = load(code_of(framework), monkeypatch)
+        async with server_of(module, framework) as root:
+            unlimited = aiohttp.TCPConnector(limit=0)
+            async with aiohttp.ClientSession(root, connector=unlimited) as http:
+                yield sandbox, http
+        assert "closed" in repr(QuickSession.made)
+        assert QuickSession.made.loop is None
+
+
+def run(main: Coroutine[Any, Any, None], loop: str = "asyncio") -> None:
+    """Run *main* on a loop of that kind."""
+    factory = importlib.import_module(loop).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(asyncio.wait_for(main, 30))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Any]:
+    """Yield the data of server-sent events."""
+    async for line in answer.content:
+        if line.startswith(b"data:"):
+            yield json.loads(line.removeprefix(b"data:"))
+
+
+def waiters(job: JobHandle[Any]) -> int:
+    """Return how many tasks wait for *job* or for news of it."""
+    signals = (job._job.ended, job._job.changed)
+    return sum(len(signal._waiters or ()) for signal in signals)
+
+
+# --- what they do ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_endpoints(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image, a job id at once, how it stands, its news, and errors with status."""
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            async with http.post("/images", params=PROMPT) as answer:
+                assert answer.status == 200
+                assert (await answer.json())["url"].endswith(".png")
+            sandbox.hold()
+            async with http.post("/jobs", params=PROMPT) as answer:
+                assert answer.status == 202
+                job_id = (await answer.json())["job_id"]
+            async with http.get(f"/jobs/{job_id}/events") as answer:
+                assert answer.content_type == "text/event-stream"
+                news = events(answer)
+                assert (await anext(news))["state"] == "in-progress"
+                async with http.get(f"/jobs/{job_id}") as present:
+                    assert await present.json() == {"state": "in-progress"}
+                sandbox.release()
+                assert [event async for event in news][-1]["state"] == "completed"
+            async with http.get(f"/jobs/{job_id}") as answer:
+                assert (await answer.json())["state"] == "completed"
+            async with http.get("/jobs/nobody-knows-this") as answer:
+                assert answer.status == 404
+                assert "nobody" in (await answer.json())["detail"]
+            async with http.post("/images", params={"prompt": "A"}) as answer:
+                assert answer.status == 422
+            sandbox.fail_next()
+            async with http.post("/images", params=PROMPT) as answer:
+                assert answer.status == 502
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("framework", "loop"),
+    [
+        *((framework, "asyncio") for framework in FRAMEWORKS),
+        *((framework, "uvloop") for framework in ("fastapi", "aiohttp")),
+    ],
+)
+def test_two_hundred_at_once(
+    framework: str, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 200 clients at once gets an image of its own, and each is paid once."""
+    pytest.importorskip(loop)
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+
+            async def draw(number: int) -> str:
+                prompt = {"prompt": f"Picture number {number}"}
+                async with http.post("/images", params=prompt) as answer:
+                    return str((await answer.json())["url"])
+
+            urls = await asyncio.gather(*(draw(number) for number in range(200)))
+            assert len(set(urls)) == len(sandbox.submitted) == 200
+
+    run(main(), loop)
+
+
+# --- who leaves -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_client_that_leaves(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler ends; the job and those who wait for it go on."""
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            sandbox.hold()
+            drawing = asyncio.create_task(http.post("/images", params=PROMPT))
+            await until(lambda: len(sandbox.submitted) == 1)
+            session = QuickSession.made
+            await until(lambda: bool(session.jobs) and waiters(session.jobs[0]) == 1)
+            (job,) = session.jobs
+            staying = await http.get(f"/jobs/{job.job_id}/events")
+            leaving = await http.get(f"/jobs/{job.job_id}/events")
+            for answer in (staying, leaving):
+                assert (await anext(events(answer)))["state"] == "in-progress"
+            await until(lambda: waiters(job) == 3)
+            drawing.cancel()
+            leaving.close()
+            await until(lambda: waiters(job) == 1)
+            assert not job.done()
+            sandbox.release()
+            assert [event async for event in events(staying)][-1][
+                "state"
+            ] == "completed"
+            assert (await job).url
+            assert len(sandbox.submitted) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_shutdown_while_clients_wait(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for longer than the server does keeps nobody from closing."""
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            sandbox.hold()
+            await http.post("/jobs", params=PROMPT)
+            (job,) = QuickSession.made.jobs
+            watching = await http.get(f"/jobs/{job.job_id}/events")
+            assert (await anext(events(watching)))["state"] == "in-progress"
+            closing.append(job)
+        with pytest.raises(pictory_async.SessionClosedError):
+            await closing[0]
+
+    closing: list[JobHandle[Any]] = []
+    run(main())
+
+
+# --- webhooks, and the command line ---------------------------------------------------
+
+
+def test_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job ends by its webhook, long before the first poll."""
+
+    async def main() -> None:
+        async with Sandbox(duration=0.05, pictures=False) as sandbox:
+            monkeypatch.setenv("PICTORY_API_KEY", sandbox.api_key)
+            monkeypatch.setenv("PICTORY_API_BASE_URL", sandbox.base_url)
+            listening = loopback()
+            monkeypatch.setenv("PUBLIC_URL", f"{address(listening)}/pictory")
+            module = load(WEBHOOKS, monkeypatch)
+            async with (
+                uvicorn_serves(module.app, at=listening) as root,
+                aiohttp.ClientSession(root) as http,
+                http.post("/images", params=PROMPT) as answer,
+            ):
+                assert (await answer.json())["url"].endswith(".png")
+            assert [webhook.status for webhook in sandbox.webhooks] == [204]
+            assert QuickSession.made._runtime.settings.polling == FixedInterval(60)
+
+    run(main())
+
+
+def test_command_of_the_readme(tmp_path: Path) -> None:
+    """The documented command serves the application, and SIGTERM ends it cleanly."""
+    (tmp_path / "app.py").write_text(code_of("fastapi"), encoding="utf-8")
+    command = re.search(r"`(uvicorn app:app [^`]*)`", README)
+    assert command
+    with ThreadedSandbox(pictures=False) as sandbox, loopback() as free:
+        port = str(free.getsockname()[1])
+        free.close()
+        server = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            [sys.executable, "-m", *command[1].split(), "--port", port],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "PICTORY_API_KEY": sandbox.api_key,
+                "PICTORY_API_BASE_URL": sandbox.base_url,
+            },
+        )
+        assert server.stderr is not None
+        try:
+            said = list(iter(partial(_line_until, server.stderr, "running on"), ""))
+            asyncio.run(_start_a_job(f"http://127.0.0.1:{port}"))
+            server.send_signal(signal.SIGTERM)
+            said += server.stderr.readlines()
+            server.wait(timeout=20)
+        finally:
+            server.kill()
+            server.wait()
+            server.stderr.close()
+    assert len(sandbox.submitted) == 1
+    assert "Application shutdown complete" in "".join(said)
+    assert "Traceback" not in "".join(said)
+    assert "Unclosed" not in "".join(said)
+
+
+def _line_until(lines: Any, last: str) -> str:
+    """Return the next line, or nothing for one that says *last*."""
+    line = str(lines.readline())
+    assert line, "the server ended"
+    return "" if last in line else line
+
+
+async def _start_a_job(root: str) -> None:
+    async with (
+        aiohttp.ClientSession(root) as http,
+        http.post("/jobs", params=PROMPT) as answer,
+    ):
+        assert answer.status == 202
