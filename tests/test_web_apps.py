@@ -19,6 +19,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from fastapi import FastAPI
+from litestar import Litestar, get
 
 import pictory_async
 from pictory_async import FixedInterval, JobHandle, PictorySession
@@ -209,6 +212,50 @@ def test_client_that_leaves(framework: str, monkeypatch: pytest.MonkeyPatch) -> 
     run(main())
 
 
+def plain_app(framework: str, handle: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Return an application whose only page awaits *handle* and nothing else."""
+    if framework == "aiohttp":
+        app = web.Application()
+
+        async def page(_: web.Request) -> web.Response:
+            await handle()
+            return web.Response()
+
+        app.router.add_get("/", page)
+        return app
+    if framework == "fastapi":
+        app_ = FastAPI()
+        app_.get("/")(handle)
+        return app_
+    return Litestar([get("/")(handle)], openapi_config=None, logging_config=None)
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "litestar", "aiohttp"])
+def test_frameworks_that_end_no_handler(framework: str) -> None:
+    """What the README's table says: by itself, this handler goes on."""
+
+    async def main() -> None:
+        begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def handle() -> None:
+            begun.set()
+            await go_on.wait()
+            ended.set()
+
+        app = plain_app(framework, handle)
+        serve = aiohttp_serves if framework == "aiohttp" else uvicorn_serves
+        async with serve(app) as root:
+            async with aiohttp.ClientSession() as http:
+                asking = asyncio.create_task(http.get(root))
+                await begun.wait()
+                asking.cancel()
+            await asyncio.sleep(0.1)  # for what does not come: a cancellation
+            go_on.set()
+            await ended.wait()
+
+    run(main())
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_shutdown_while_clients_wait(
     framework: str, monkeypatch: pytest.MonkeyPatch
@@ -216,17 +263,24 @@ def test_shutdown_while_clients_wait(
     """Who waits for longer than the server does keeps nobody from closing."""
 
     async def main() -> None:
-        async with visited(framework, monkeypatch) as (sandbox, http):
-            sandbox.hold()
-            await http.post("/jobs", params=PROMPT)
-            (job,) = QuickSession.made.jobs
-            watching = await http.get(f"/jobs/{job.job_id}/events")
-            assert (await anext(events(watching)))["state"] == "in-progress"
-            closing.append(job)
-        with pytest.raises(pictory_async.SessionClosedError):
-            await closing[0]
+        async with aiohttp.ClientSession() as staying:  # until after the server
+            async with visited(framework, monkeypatch) as (sandbox, http):
+                sandbox.hold()
+                await http.post("/jobs", params=PROMPT)
+                (job,) = QuickSession.made.jobs
+                events_url = http._build_url(f"/jobs/{job.job_id}/events")
+                watching = await staying.get(events_url)
+                assert (await anext(events(watching)))["state"] == "in-progress"
+                drawing = asyncio.create_task(
+                    staying.post(http._build_url("/images"), params=PROMPT)
+                )
+                await until(lambda: len(sandbox.submitted) == 2)
+            with pytest.raises(pictory_async.SessionClosedError):
+                await job
+            await asyncio.wait([drawing])
+            # Who gets no answer before the end gets none, or the server's apology.
+            assert drawing.exception() or drawing.result().status >= 500
 
-    closing: list[JobHandle[Any]] = []
     run(main())
 
 

@@ -34,19 +34,17 @@ class ThreadedSandbox(Sandbox):
     which takes well below a millisecond. Times are those of the thread's own loop.
     `aclose` and `start` inside of the ``with`` block make an outage.
 
-    Args:
-        options: As for `Sandbox`.
+    Its options are those of `Sandbox`.
 
     Raises (on entering):
         ImportError: Pictures are wanted and Pillow is not installed.
         OSError: The port is taken.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._home: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._leave = asyncio.Event()
+    # No constructor: its options and their types are those of `Sandbox`.
+    _home: asyncio.AbstractEventLoop | None = None
+    _thread: threading.Thread | None = None
+    _leave: asyncio.Event
 
     def __enter__(self) -> Self:
         """Start the thread; return when the sandbox listens."""
@@ -102,6 +100,7 @@ class ThreadedSandbox(Sandbox):
         except BaseException as error:  # noqa: BLE001 - raised by `__enter__`
             listens.set_exception(error)
             return
+        self._leave = asyncio.Event()
         self._home = asyncio.get_running_loop()
         listens.set_result(None)
         try:

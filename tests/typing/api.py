@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import aiohttp
 from aiohttp import web
@@ -73,6 +73,7 @@ from pictory_async.sandbox import (
     JobView,
     Sandbox,
     SeenRequest,
+    ThreadedSandbox,
     Throttle,
     WebhookDelivery,
 )
@@ -287,3 +288,19 @@ async def sandbox_api() -> None:
         assert_type(sandbox.images, list[ImageView])
         assert_type(sandbox.webhooks, list[WebhookDelivery])
         PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+
+
+def threaded_sandbox_api() -> None:
+    """Run one in a thread of its own."""
+    with ThreadedSandbox(duration=0, pictures=False) as sandbox:
+        assert_type(sandbox, ThreadedSandbox)
+        sandbox.hold()
+        assert_type(sandbox.submitted, list[Mapping[str, Any]])
+
+
+def test_fixtures(
+    pictory_sandbox: ThreadedSandbox, pictory_session: PictorySession
+) -> None:
+    """Be given what the pytest plugin makes."""
+    assert_type(pictory_session.loop, asyncio.AbstractEventLoop | None)
+    assert_type(pictory_sandbox.base_url, str)
