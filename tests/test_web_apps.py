@@ -266,7 +266,7 @@ def test_shutdown_while_clients_wait(
         async with aiohttp.ClientSession() as staying:  # until after the server
             async with visited(framework, monkeypatch) as (sandbox, http):
                 sandbox.hold()
-                await http.post("/jobs", params=PROMPT)
+                (await http.post("/jobs", params=PROMPT)).close()
                 (job,) = QuickSession.made.jobs
                 events_url = http._build_url(f"/jobs/{job.job_id}/events")
                 watching = await staying.get(events_url)
@@ -277,9 +277,13 @@ def test_shutdown_while_clients_wait(
                 await until(lambda: len(sandbox.submitted) == 2)
             with pytest.raises(pictory_async.SessionClosedError):
                 await job
-            await asyncio.wait([drawing])
+            watching.close()
             # Who gets no answer before the end gets none, or the server's apology.
-            assert drawing.exception() or drawing.result().status >= 500
+            try:
+                async with await drawing as answer:
+                    assert answer.status >= 500
+            except aiohttp.ClientConnectionError:
+                pass
 
     run(main())
 

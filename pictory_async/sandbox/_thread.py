@@ -57,8 +57,8 @@ class ThreadedSandbox(Sandbox):
         self._thread.start()
         try:
             listens.result()
-        except BaseException:
-            self._thread.join()
+        except Exception:
+            self._thread.join()  # it could not start, and has ended
             raise
         return self
 
@@ -121,10 +121,11 @@ class ThreadedSandbox(Sandbox):
 
     def _do_there(self, function: Callable[[], ValueT]) -> ValueT:
         """Call *function* in the sandbox's thread; return what it returns."""
-        if self._home is None or threading.current_thread() is self._thread:
+        home = self._home
+        if home is None or threading.current_thread() is self._thread:
             return function()
         done: concurrent.futures.Future[ValueT] = concurrent.futures.Future()
-        self._home.call_soon_threadsafe(_settle, done, function)
+        home.call_soon_threadsafe(_settle, done, function)
         return done.result()
 
 
