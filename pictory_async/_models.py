@@ -74,7 +74,7 @@ def _check_prompt(_: object, __: object, prompt: Any) -> None:
 
 def _check_unicode(field: str, value: str) -> None:
     try:
-        value.isascii() or value.encode()
+        value.encode()
     except UnicodeEncodeError:
         reason = "must be valid Unicode, without lone surrogates"
         raise InvalidRequestError(field=field, reason=reason) from None
