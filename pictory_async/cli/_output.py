@@ -29,7 +29,12 @@ class Lines:
 
     def write_json(self, data: dict[str, Any]) -> None:
         """Write an object as a line of JSON in ASCII, harmless to a terminal."""
-        self.write(json.dumps(data, default=_number))
+        self.write(to_json(data))
+
+
+def to_json(data: dict[str, Any]) -> str:
+    """Return an object as one line of JSON in ASCII, with exact numbers."""
+    return json.dumps(data, default=_number)
 
 
 def results() -> Lines:

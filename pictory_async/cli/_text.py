@@ -15,7 +15,9 @@ def plain(text: object, *, limit: int | None = None) -> str:
     """Return *text* on one line without control characters, cut to *limit*."""
     source = str(text)
     head = source if limit is None else source[: 4 * limit]
-    line = " ".join("".join(map(_harmless, head)).split())
+    # Printable text has nothing to remove, and a batch has much of it.
+    kept = head if head.isprintable() else "".join(map(_harmless, head))
+    line = " ".join(kept.split())
     if limit is None or (len(line) <= limit and len(head) == len(source)):
         return line
     return line[: limit - 1].rstrip() + "…"
