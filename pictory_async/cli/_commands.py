@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from pictory_async import MODELS, __version__
+from pictory_async import __version__
+from pictory_async.cli._batch_command import batch_command
 from pictory_async.cli._generate import Generate, generate
 from pictory_async.cli._history import History, show_history
 from pictory_async.cli._job import Jobs, show_jobs
+from pictory_async.cli._options import (
+    aware,
+    examples,
+    folder_option,
+    json_option,
+    look_options,
+    poll_every_option,
+    sandbox_option,
+    verbose_option,
+)
 from pictory_async.cli._run import INTERRUPTED, MISUSED, execute
 from pictory_async.cli._sandbox import run_sandbox
-
-Command = Callable[..., Any]
 
 _EPILOG = """\b
 Examples:
   pictory generate "A lighthouse at dawn" "A red bicycle in the rain"
   pictory generate --sandbox "No account? Test pictures, made on this machine"
+  pictory batch prompts.csv --output pictures --max-credits 500
   pictory history --since 2026-11-01
 
 \b
@@ -44,72 +53,6 @@ Exit codes:
 """
 
 
-_DAY = 86400
-
-
-def _seconds(
-    _: click.Context, __: click.Parameter, value: float | None
-) -> float | None:
-    """Refuse what is no time to wait, such as "nan"."""
-    if value is None or 0 < value <= _DAY:
-        return value
-    raise click.BadParameter(f"{value} is not above 0 and at most {_DAY} seconds")
-
-
-def _aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """Return a date or time as an aware one: of this machine's zone if it has none."""
-    if value is None:
-        return None
-    try:
-        return datetime.fromisoformat(value).astimezone()
-    except (ValueError, OverflowError):
-        message = f"{value!r} is not like 2026-11-21 or 2026-11-21T09:30"
-        raise click.BadParameter(message) from None
-
-
-def _examples(*lines: str) -> str:
-    """Return the end of a help text; the backspace keeps click from filling it."""
-    return "\n  ".join(("\b\nExamples:", *lines))
-
-
-def _models() -> str:
-    prices = (f"{m.name} ({m.credits_per_image:f})" for m in MODELS.values())
-    return f"Model, with its credits per image: {', '.join(prices)}."
-
-
-def _folder(*, default: Path | None, text: str) -> Callable[[Command], Command]:
-    kind = click.Path(file_okay=False, writable=True, path_type=Path)
-    return click.option(
-        "-o",
-        "--output",
-        "folder",
-        type=kind,
-        default=default,
-        show_default=True,
-        metavar="DIR",
-        help=text,
-    )
-
-
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="Write a JSON object a line instead."
-)
-_verbose = click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    help="Tell on standard error what is tried again, and why.",
-)
-_poll_every = click.option(
-    "--poll-every",
-    type=float,
-    callback=_seconds,
-    metavar="SECONDS",
-    help="Ask for a job this often; by default after 10 to 30 seconds, as the "
-    "service wishes.",
-)
-
-
 @click.group(
     invoke_without_command=True,
     epilog=_EPILOG,
@@ -127,7 +70,7 @@ def pictory(context: click.Context) -> int | None:
 
 @pictory.command(
     "generate",
-    epilog=_examples(
+    epilog=examples(
         'pictory generate "A lighthouse at dawn" --aspect-ratio 16:9',
         'pictory generate --model flux-schnell --style cartoon "A cat" "A dog"',
         "pictory generate - < prompts.txt",
@@ -135,22 +78,14 @@ def pictory(context: click.Context) -> int | None:
     ),
 )
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
-@click.option("--model", help=_models())
-@click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16.")
-@click.option(
-    "--style",
-    help="photorealistic, artistic, cartoon, minimalist, vintage or futuristic.",
+@look_options
+@folder_option(
+    default=Path("pictures"), text="Where the images go; made if it is missing."
 )
-@click.option("--reference-image-url", metavar="URL", help="A public picture to go by.")
-@_folder(default=Path("pictures"), text="Where the images go; made if it is missing.")
-@click.option(
-    "--sandbox",
-    is_flag=True,
-    help="Make test pictures on this machine: no key, no network, no credits.",
-)
-@_json
-@_poll_every
-@_verbose
+@sandbox_option
+@json_option
+@poll_every_option
+@verbose_option
 def generate_command(
     *,
     prompts: tuple[str, ...],
@@ -190,7 +125,7 @@ def generate_command(
 
 @pictory.command(
     "history",
-    epilog=_examples(
+    epilog=examples(
         "pictory history -n 20",
         "pictory history --since 2026-11-21T09:30",
         "pictory history --since 2026-11-01T00:00Z --json | jq -r .url",
@@ -201,13 +136,13 @@ def generate_command(
 )
 @click.option(
     "--since",
-    callback=_aware,
+    callback=aware,
     metavar="WHEN",
     help="Only images made since then: a date or time as in ISO 8601. Without a zone "
     "it is local time.",
 )
-@_json
-@_verbose
+@json_option
+@verbose_option
 def history_command(
     *,
     limit: int | None,
@@ -227,17 +162,17 @@ def history_command(
 
 @pictory.command(
     "job",
-    epilog=_examples(
+    epilog=examples(
         "pictory job 6f1b8a52-0c1e-4a43-9d6a-0b7f5f1b2c3d",
         "pictory job 6f1b8a52-0c1e-4a43-9d6a-0b7f5f1b2c3d --wait --output pictures",
     ),
 )
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
 @click.option("-w", "--wait", is_flag=True, help="Follow each job to its end.")
-@_folder(default=None, text="Save finished images here.")
-@_json
-@_poll_every
-@_verbose
+@folder_option(default=None, text="Save finished images here.")
+@json_option
+@poll_every_option
+@verbose_option
 def job_command(
     *,
     job_ids: tuple[str, ...],
@@ -265,7 +200,7 @@ def job_command(
 
 @pictory.command(
     "sandbox",
-    epilog=_examples(
+    epilog=examples(
         "pictory sandbox --port 8765",
     ),
 )
@@ -284,6 +219,9 @@ def sandbox_command(*, port: int) -> int:
     that set the environment.
     """
     return execute(run_sandbox(port))
+
+
+pictory.add_command(batch_command)
 
 
 def run(arguments: Sequence[str] | None) -> int:

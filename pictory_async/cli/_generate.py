@@ -20,7 +20,7 @@ from pictory_async.cli._text import plain
 from pictory_async.cli._views import PROMPT_SHOWN, Farewell, LineView
 from pictory_async.cli._work import Item, View, fetch, follow_all, item_data, start
 
-_SANDBOX_NOTE = "note: test pictures, drawn on this machine; nothing is paid"
+SANDBOX_NOTE = "note: test pictures, drawn on this machine; nothing is paid"
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +57,7 @@ async def generate(asked: Generate) -> int:
         ) as session:
             make_folder(asked.folder)
             if asked.sandbox:
-                err.write(_SANDBOX_NOTE)
+                err.write(SANDBOX_NOTE)
             view = _view(asked, items, err, listener)
 
             async def step(item: Item) -> None:

@@ -1,17 +1,16 @@
-"""What became of each prompt of a batch: one entry each, on disk until the end."""
+"""What became of each prompt of a batch: an entry for each."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pictory_async import (
+    BatchOutcome,
     BudgetExceededError,
     JobTimeoutError,
     SessionClosedError,
@@ -22,10 +21,10 @@ from pictory_async.cli._causes import Causes
 from pictory_async.cli._output import to_json
 from pictory_async.cli._words import error_data
 
-if TYPE_CHECKING:
-    from pictory_async import BatchOutcome
-
 Entry = Mapping[str, Any]
+
+# Of prompts with an error: what can still become an image and a file without a doubt.
+_OPEN = frozenset({"completed", "in-progress", "not-sent"})
 
 
 def entry_of(outcome: BatchOutcome, *, line: int, folder: Path) -> dict[str, Any]:
@@ -38,6 +37,7 @@ def entry_of(outcome: BatchOutcome, *, line: int, folder: Path) -> dict[str, Any
             moved.
     """
     request, image = outcome.request, outcome.image
+    assert request is not None  # noqa: S101 - prompts were checked before they went in
     return {
         "index": outcome.index,
         "line": line,
@@ -86,6 +86,8 @@ class Tally:
         ended: How many prompts have ended.
         images: How many of them have an image.
         failed: How many have an error, be it that only the file is missing.
+        unknown: How many of these may have been paid for.
+        open: How many of these the same command would take up again.
         credits: What the images cost, as far as the service said.
         exact: Whether it said so of all.
         causes: The errors by cause.
@@ -93,7 +95,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.ended = self.images = self.failed = 0
+        self.ended = self.images = self.failed = self.unknown = self.open = 0
         self.credits = Decimal(0)
         self.exact = True
         self.causes = Causes()
@@ -105,6 +107,8 @@ class Tally:
         if entry["error"]:
             self.failed += 1
             self.causes.add(entry["line"], entry["error"])
+            self.unknown += entry["state"] == "unknown"
+            self.open += entry["state"] in _OPEN
         if entry["state"] == "completed":
             self._add_image(entry)
 
@@ -119,35 +123,20 @@ class Tally:
 class Ledger:
     """Entries that come in any order and are read in that of their prompts.
 
-    They are kept in a temporary file, because a batch may have any length; in memory
-    is where each of them stands in it. All methods read or write that file.
+    A line of JSON each: a tenth of what the objects would take, and as it is written.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._places = array("q")
+        self._lines: dict[int, bytes] = {}
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Keep some entries."""
-        self._file.seek(0, os.SEEK_END)
-        for entry in entries:
-            missing = entry["index"] + 1 - len(self._places)
-            self._places.extend([-1] * missing)
-            self._places[entry["index"]] = self._file.tell()
-            self._file.write(to_json(dict(entry)).encode() + b"\n")
+    def add(self, entry: Entry) -> None:
+        """Keep an entry."""
+        self._lines[entry["index"]] = f"{to_json(dict(entry))}\n".encode()
 
     def lines(self) -> Iterator[bytes]:
         """Give each entry as a line of JSON, in the order of the prompts."""
-        self._file.flush()
-        for place in self._places:
-            if place >= 0:
-                self._file.seek(place)
-                yield self._file.readline()
+        return (self._lines[index] for index in sorted(self._lines))
 
     def entries(self) -> Iterator[Entry]:
         """Give each entry, in the order of the prompts."""
         return map(json.loads, self.lines())
-
-    def close(self) -> None:
-        """Forget all entries."""
-        self._file.close()

@@ -89,7 +89,7 @@ def read_rows(
     if beginning in _UTF_16:
         raise Misuse("the file is UTF-16; save it as UTF-8")
     text = io.TextIOWrapper(
-        _Joined(beginning, source),
+        io.BufferedReader(_Joined(beginning, source)),
         encoding="utf-8-sig",
         errors="surrogateescape",
         newline="",
@@ -98,7 +98,7 @@ def read_rows(
         yield _row(line, fields, defaults)
 
 
-class _Joined(io.BufferedIOBase):
+class _Joined(io.RawIOBase):
     """The first bytes of a file that cannot go back, and the rest of it."""
 
     def __init__(self, beginning: bytes, rest: BinaryIO) -> None:
@@ -108,14 +108,14 @@ class _Joined(io.BufferedIOBase):
         """Say that this can be read."""
         return True
 
-    def read1(self, size: int = -1, /) -> bytes:
-        """Return the next bytes; what a terminal or pipe has now is enough."""
-        if self._beginning:
-            first, self._beginning = self._beginning, b""
-            return first
-        read = getattr(self._rest, "read1", self._rest.read)
-        data: bytes = read(size)
-        return data
+    def readinto(self, buffer: Any, /) -> int:
+        """Read the next bytes; what a pipe has now is enough."""
+        data, self._beginning = self._beginning, b""
+        if not data:
+            read = getattr(self._rest, "read1", self._rest.read)
+            data = read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _row(line: int, fields: _Fields, defaults: Defaults) -> Row | BadRow:

@@ -30,9 +30,18 @@ class Misuse(Exception):  # noqa: N818 - like a usage error: nothing has gone wr
 
 def execute(work: Coroutine[Any, Any, int]) -> int:
     """Run a command's work; say what ended it early, and return the exit code."""
-    try:
+
+    def run() -> int:
         with asyncio.Runner() as runner:
             return runner.run(_interruptible(work))
+
+    return telling_errors(run)
+
+
+def telling_errors(action: Callable[[], int]) -> int:
+    """Do something; say what ended it early, and return the exit code."""
+    try:
+        return action()
     except Misuse as error:
         remarks().write(f"Error: {error}")
         return MISUSED

@@ -107,7 +107,7 @@ def _cause(cause: Cause) -> str:
     more = cause.prompts - len(cause.lines)
     rest = f" and {more:,} more" if more else ""
     return (
-        f"<li>{cause.prompts:,} × <b>{_text(cause.name)}</b> "
+        f"<li>{cause.prompts:,} &times; <b>{_text(cause.name)}</b> "
         f"<span>(line {links}{rest})</span><br>{_text(cause.example)}</li>\n"
     )
 
@@ -161,13 +161,11 @@ def _prompt(entry: Entry) -> str:
     text = _text(entry["prompt"])
     if len(entry["prompt"]) <= _FOLDED:
         return f'<p class="prompt" dir="auto">{text}</p>'
-    return (
-        f'<details class="prompt"><summary dir="auto">{text}</summary></details>'
-    )
+    return f'<details class="prompt"><summary dir="auto">{text}</summary></details>'
 
 
 def _about(entry: Entry) -> str:
-    size = f"{entry['width']} × {entry['height']}" if entry["width"] else ""
+    size = f"{entry['width']}x{entry['height']}" if entry["width"] else ""
     used = entry["credits_used"]
     facts = (
         f"line {entry['line']}",

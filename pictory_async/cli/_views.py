@@ -16,7 +16,7 @@ from pictory_async.cli._work import Item, credits_used
 # Characters of a prompt in a line that is not about the prompt.
 PROMPT_SHOWN = 60
 
-_PATIENCE = (
+PATIENCE = (
     "Waiting up to 5 seconds for answers to prompts just sent; Ctrl-C again ends this "
     "at once."
 )
@@ -136,7 +136,7 @@ class Farewell:
         if not first:
             self._tell_rest(items)
         elif any(item.handle is None and item.error is None for item in items):
-            self._remarks.write(_PATIENCE)
+            self._remarks.write(PATIENCE)
 
     def _tell_jobs(self, items: Sequence[Item]) -> None:
         told = self._told or []

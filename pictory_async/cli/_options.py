@@ -1,0 +1,107 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pictory_async import MODELS
+
+Command = Callable[..., Any]
+
+_DAY = 86400
+
+
+def _seconds(
+    _: click.Context, __: click.Parameter, value: float | None
+) -> float | None:
+    """Refuse what is no time to wait, such as "nan"."""
+    if value is None or 0 < value <= _DAY:
+        return value
+    raise click.BadParameter(f"{value} is not above 0 and at most {_DAY} seconds")
+
+
+def aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """Return a date or time as an aware one: of this machine's zone if it has none."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError):
+        message = f"{value!r} is not like 2026-11-21 or 2026-11-21T09:30"
+        raise click.BadParameter(message) from None
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a help text; the backspace keeps click from filling it."""
+    return "\n  ".join(("\b\nExamples:", *lines))
+
+
+def _models() -> str:
+    prices = (f"{m.name} ({m.credits_per_image:f})" for m in MODELS.values())
+    return f"Model, with its credits per image: {', '.join(prices)}."
+
+
+def folder_option(*, default: Path | None, text: str) -> Callable[[Command], Command]:
+    kind = click.Path(file_okay=False, writable=True, path_type=Path)
+    return click.option(
+        "-o",
+        "--output",
+        "folder",
+        type=kind,
+        default=default,
+        show_default=True,
+        metavar="DIR",
+        help=text,
+    )
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Write a JSON object a line instead."
+)
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Tell on standard error what is tried again, and why.",
+)
+poll_every_option = click.option(
+    "--poll-every",
+    type=float,
+    callback=_seconds,
+    metavar="SECONDS",
+    help="Ask for a job this often; by default after 10 to 30 seconds, as the "
+    "service wishes.",
+)
+
+
+def look_options(command: Command) -> Command:
+    """Add what all prompts have in common, as `ImageRequest` calls it."""
+    options = (
+        click.option("--model", help=_models()),
+        click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16."),
+        click.option(
+            "--style",
+            help="photorealistic, artistic, cartoon, minimalist, vintage or "
+            "futuristic.",
+        ),
+        click.option(
+            "--reference-image-url",
+            metavar="URL",
+            help="A public picture to go by.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+sandbox_option = click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Make test pictures on this machine: no key, no network, no credits.",
+)
