@@ -276,6 +276,7 @@ class BatchCommand:
             folder=self._asked.folder,
             listener=listener,
             progress=lambda: batch.progress,
+            in_flight=lambda: len(session.jobs),
             ceiling=self._asked.max_credits,
             resumed=self._resumed,
         )
@@ -287,13 +288,13 @@ class BatchCommand:
         except asyncio.CancelledError:
             await self._take_all(outcomes, view)  # what had ended by then
             await self._report()
-            self._tell_rest(batch)
+            self._tell_rest(len(session.jobs))
             raise
         except PictoryError as error:
             if isinstance(error, JournalError) and not batch.progress.submitted:
                 raise Misuse(self._journal_trouble(error)) from None
             await self._report()
-            self._tell_rest(batch)
+            self._tell_rest(len(session.jobs))
             raise
         await self._report()
         self._close(view)
@@ -348,13 +349,11 @@ class BatchCommand:
             lines.append(f"to try again what can be: {self._again}")
         view.closing(lines)
 
-    def _tell_rest(self, batch: Batch) -> None:
-        now = batch.progress
-        going = now.submitted - now.completed - now.failed - now.unknown
+    def _tell_rest(self, going: int) -> None:
         self._err.write(
             f"{self._tally.ended:,} of {count(len(self._rows), 'prompt')} ended."
         )
-        if going > 0:
+        if going:
             where = (
                 "ended with its sandbox"
                 if self._asked.sandbox

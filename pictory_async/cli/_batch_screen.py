@@ -47,6 +47,7 @@ class Watched:
         folder: Where the images go.
         listener: Knows what is being tried again.
         progress: Tells how far the batch is.
+        in_flight: Tells how many jobs are in progress.
         ceiling: The most credits it may use, if there is a limit.
         resumed: Whether an earlier run has done a part of it.
     """
@@ -55,6 +56,7 @@ class Watched:
     folder: Path
     listener: Listener
     progress: Callable[[], BatchProgress]
+    in_flight: Callable[[], int]
     ceiling: Decimal | None = None
     resumed: bool = False
 
@@ -131,19 +133,22 @@ class BatchScreen:
         now = self._watched.progress()
         ended = now.completed + now.failed + now.unknown
         rows: list[RenderableType] = [self._bar(ended), self._figures(now, ended)]
-        room = self._console.height - 8
+        room = self._console.height - 9
         recent = list(self._recent)[-max(0, room) :] if room > 0 else []
         rows += [self._line(entry) for entry in recent]
         if trouble := self._watched.listener.trouble():
             text = f"  asking again: {explain(trouble)}"
             rows.append(Text(text, "yellow", no_wrap=True, overflow="ellipsis"))
-        return Group(*rows)
+        # The terminal writes its ^C where the region ends: not behind a full line.
+        return Group(*rows, Text())
 
     def _bar(self, ended: int) -> RenderableType:
         total = self._watched.total
         row = Table.grid(padding=(0, 2, 0, 0))
         width = max(4, min(_BAR, self._console.width - 30))
-        bar = ProgressBar(total=total, completed=ended, width=width)
+        bar = ProgressBar(
+            total=total, completed=ended, width=width, complete_style="cyan"
+        )
         share = f"{100 * ended // total}%"
         row.add_row("", bar, Text(f"{share:>4}  {ended:,} of {total:,}", "bold"))
         return row
@@ -158,7 +163,7 @@ class BatchScreen:
             table.add_column(width=_FIGURE, no_wrap=True)
         for start in range(0, len(figures), in_row):
             cells = [cell for pair in figures[start : start + in_row] for cell in pair]
-            table.add_row("", *cells)
+            table.add_row(" ", *cells)
         return table
 
     def _figure_pairs(
@@ -174,9 +179,7 @@ class BatchScreen:
         yield _figure("reserved", f"{now.credits_reserved:,f}")
         ceiling = self._watched.ceiling
         yield _figure("ceiling", "none" if ceiling is None else f"{ceiling:,f}")
-        yield _figure(
-            "in flight", f"{max(0, now.submitted - now.completed - now.failed):,}"
-        )
+        yield _figure("in flight", f"{self._watched.in_flight():,}")
         yield _figure("failed", f"{now.failed:,}", "red" if now.failed else "")
         yield _figure("unknown", f"{now.unknown:,}", "red" if now.unknown else "")
 

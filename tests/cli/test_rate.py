@@ -1,0 +1,45 @@
+"""How fast a batch goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pictory_async.cli._rate import Rate, duration
+
+
+def test_is_that_of_the_last_minute() -> None:
+    """What was faster before does not count for ever."""
+    rate = Rate(100.0)
+    assert rate.per_second(100.0) is None
+    for second in range(101, 131):
+        for _ in range(4):
+            rate.add(second)
+        early = rate.per_second(second)
+    for second in range(131, 331):
+        rate.add(second)
+        late = rate.per_second(second)
+
+    assert early == 4
+    assert late == pytest.approx(1, rel=0.05)
+
+
+def test_what_a_journal_had_does_not_count() -> None:
+    """A rush at the beginning of a run that goes on says nothing."""
+    rate = Rate(0.0, resumed=True)
+    for number in range(1000):
+        rate.add(number / 1000)
+    assert rate.per_second(1.0) is None
+
+    for second in range(2, 12):
+        rate.add(second)
+
+    assert rate.per_second(11) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (11_100, "3:05:00")],
+)
+def test_durations_are_written_as_people_do(seconds, text) -> None:
+    """Hours only if there are any."""
+    assert duration(seconds) == text
