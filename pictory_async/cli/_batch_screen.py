@@ -33,9 +33,11 @@ from pictory_async.cli._words import explain
 _FRAME = 0.25
 # What ended last, below the figures.
 _RECENT = 5
-# Columns of a terminal that has room for three figures in a row.
-_WIDE = 76
-_FIGURE, _LABEL, _BAR = 12, 9, 60
+# Columns of a figure with its label, and of the bar at most.
+_INDENT, _LABEL, _FIGURE, _BAR = 2, 9, 12, 60
+_PAIR = _LABEL + 1 + _FIGURE + 1
+# Figures, and lines that are no figures: bar, trouble, the empty one, one of the shell.
+_FIGURES, _AROUND = 9, 4
 
 
 @attrs.frozen(kw_only=True)
@@ -133,14 +135,23 @@ class BatchScreen:
         now = self._watched.progress()
         ended = now.completed + now.failed + now.unknown
         rows: list[RenderableType] = [self._bar(ended), self._figures(now, ended)]
-        room = self._console.height - 9
-        recent = list(self._recent)[-max(0, room) :] if room > 0 else []
-        rows += [self._line(entry) for entry in recent]
+        rows += [self._line(entry) for entry in self._last()]
         if trouble := self._watched.listener.trouble():
             text = f"  asking again: {explain(trouble)}"
             rows.append(Text(text, "yellow", no_wrap=True, overflow="ellipsis"))
         # The terminal writes its ^C where the region ends: not behind a full line.
         return Group(*rows, Text())
+
+    @property
+    def _in_row(self) -> int:
+        """How many figures stand side by side."""
+        return max(1, min(3, (self._console.width - _INDENT) // _PAIR))
+
+    def _last(self) -> list[Entry]:
+        """Return what ended last, as far as there is room below the figures."""
+        figures = -(-_FIGURES // self._in_row)
+        room = self._console.height - figures - _AROUND
+        return list(self._recent)[-room:] if room > 0 else []
 
     def _bar(self, ended: int) -> RenderableType:
         total = self._watched.total
@@ -155,15 +166,15 @@ class BatchScreen:
 
     def _figures(self, now: BatchProgress, ended: int) -> RenderableType:
         figures = list(self._figure_pairs(now, ended))
-        in_row = 3 if self._console.width >= _WIDE else 2
+        in_row = self._in_row
         table = Table.grid(padding=(0, 1, 0, 0))
-        table.add_column()
+        table.add_column(width=_INDENT - 1)
         for _ in range(in_row):
             table.add_column(width=_LABEL, no_wrap=True)
             table.add_column(width=_FIGURE, no_wrap=True)
         for start in range(0, len(figures), in_row):
             cells = [cell for pair in figures[start : start + in_row] for cell in pair]
-            table.add_row(" ", *cells)
+            table.add_row("", *cells)
         return table
 
     def _figure_pairs(

@@ -147,7 +147,7 @@ def _picture(entry: Entry) -> str:
         state = "not saved" if entry["state"] == "completed" else entry["state"]
         return (
             f'<div class="mat why"><b>{_text(state)}</b>'
-            f"<small>{_text(error['message'])}</small></div>"
+            f"<small>{escape(plain(error['message'], limit=300))}</small></div>"
         )
     address = escape(quote(entry["file"]))
     about = escape(plain(entry["prompt"], limit=120))

@@ -71,7 +71,7 @@ figure:target { outline: 3px solid var(--link); }
 .mat:focus-visible { outline: 3px solid var(--link); outline-offset: -3px; }
 .why {
   display: flex; flex-direction: column; justify-content: center; gap: .4rem;
-  padding: 1rem; overflow: auto; background: var(--bad-mat); overflow-wrap: anywhere;
+  padding: 1rem; background: var(--bad-mat); overflow-wrap: anywhere;
 }
 .why b { color: var(--bad); }
 .why small { color: var(--text); font-size: .85rem; }
