@@ -13,7 +13,7 @@ import pytest
 import pictory_async
 
 
-@pytest.mark.parametrize("command", ["generate", "history", "job", "sandbox"])
+@pytest.mark.parametrize("command", ["generate", "batch", "history", "job", "sandbox"])
 def test_each_command_has_examples(pictory, command) -> None:
     """Help ends with something to copy."""
     done = pictory(command, "--help")
@@ -46,6 +46,7 @@ def test_version(pictory) -> None:
         ("fly",),
         ("generate",),
         ("job",),
+        ("batch",),
         ("history", "-n", "0"),
         ("generate", "--x"),
     ],
