@@ -287,14 +287,14 @@ class BatchCommand:
                 await self._follow(outcomes, view)
         except asyncio.CancelledError:
             await self._take_all(outcomes, view)  # what had ended by then
-            await self._report()
             self._tell_rest(len(session.jobs))
+            await self._report()
             raise
         except PictoryError as error:
             if isinstance(error, JournalError) and not batch.progress.submitted:
                 raise Misuse(self._journal_trouble(error)) from None
-            await self._report()
             self._tell_rest(len(session.jobs))
+            await self._report()
             raise
         await self._report()
         self._close(view)
