@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import shlex
 import signal
 import subprocess
@@ -318,6 +319,29 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(service, spawn, tmp_path) -> No
     assert run.returncode == 0, run.stderr
     assert service.asked("submit") == 9
     assert [each["state"] for each in manifest("a b")] == ["completed"] * 9
+
+
+def test_a_disk_that_fills_up_stops_it_and_it_goes_on(service, spawn, pictory) -> None:
+    """Nothing is sent that the journal could not remember."""
+    prompts = "".join(f"A lighthouse {number}\n" for number in range(40))
+    file = write("p.txt", prompts)
+    arguments = ("batch", file, "--max-in-flight", "4", *FAST)
+    limit = (64 * 1024, 64 * 1024)  # bytes that a file may have
+
+    command = spawn(
+        *arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    )
+
+    _, err = command.communicate(timeout=20)
+    assert command.returncode == 1, err
+    assert "Error: journal " in err.splitlines()[-1]
+    assert "Go on with: pictory batch p.txt --max-in-flight 4" in err
+    assert "Traceback" not in err
+    accepted = len(service.sandbox.jobs)
+    assert 0 < accepted < 40
+    done = pictory(*arguments, "--on-unknown=reconcile")
+    assert done.code == 0, done.err
+    assert len(service.sandbox.jobs) == 40
 
 
 def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
