@@ -16,13 +16,16 @@ def figures(printed: str) -> dict[str, int]:
     return {name: int(value.replace(",", "")) for name, value in rows}
 
 
+@pytest.mark.timeout(240)
 def test_nothing_is_lost_or_paid_twice_in_twenty_seeds() -> None:
     """Of 200 jobs a seed each gives its image or is told as unknown, after one POST.
 
     In processes of its own, which nobody traces: it is much work.
     """
     command = [sys.executable, "-m", "benchmarks.chaos", "--seeds", "20"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        command, capture_output=True, text=True, check=False, timeout=200
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = figures(done.stdout)
     assert found["lost"] == found["tasks"] == 0
