@@ -164,9 +164,9 @@ def _rows(axes: Any, names: Sequence[str]) -> None:
 def _delays(source: Path, folder: Path) -> Path | None:
     """Draw how late an end is seen against the polls a job, for each kind of policy.
 
-    *source* is a list of objects with *kind* (a line of the picture), *policy* (a
-    point on it, in words), *polls* a job, and mean *delay* in seconds. Without that
-    file there is no picture.
+    *source* is what ``python -m benchmarks.polling --plot`` writes: a list of objects
+    with *kind* (a line of the picture), *point* (on it, in a word), *polls* a job, and
+    mean *delay* in seconds. Without that file there is no picture.
     """
     if not source.exists():
         return None
@@ -175,19 +175,19 @@ def _delays(source: Path, folder: Path) -> Path | None:
         kinds.setdefault(point["kind"], []).append(point)
     picture, axes = _new(5.0)
     for (kind, points), (mark, colour) in zip(kinds.items(), MARKS, strict=False):
-        points.sort(key=lambda point: float(point["polls"]))
         polls, delays = ([point[name] for point in points] for name in AXES)
         axes.plot(polls, delays, marker=mark, color=colour, label=kind, linewidth=1.2)
         for point in points:
             _name(axes, point, colour)
     _finish(axes)
-    _head(picture, "Fewer polls and less delay: what each policy makes of it")
+    title = "Polls and delay where durations around 20 s scatter by 0.1 to 0.8"
+    _head(picture, title)
     return _save(picture, folder / "polling")
 
 
 def _name(axes: Any, point: dict[str, Any], colour: str) -> None:
     axes.annotate(
-        point["policy"],
+        point["point"],
         [point[name] for name in AXES],
         xytext=(6, 4),
         textcoords="offset points",
@@ -200,7 +200,7 @@ def _finish(axes: Any) -> None:
     axes.set_xlabel("polls a job (less is better)")
     axes.set_ylabel("mean delay until the end is seen, s (less is better)")
     axes.margins(x=0.1, y=0.1)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=1)  # fewer there cannot be
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, color=GREY, linewidth=0.5, alpha=0.6)
     axes.legend(frameon=False)

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.polling`` prints both for each policy, on simulated durations, as
 Markdown; ``--quick`` takes fewer seeds and only the cases with goals; ``--data FILE``
-writes what a plot needs: the means for each job number.
+writes the means for each job number, ``--plot FILE`` what `benchmarks.plots` draws.
 
 The policy is shared by jobs that overlap, as in a session: *flight* jobs are in flight
 and the next one starts when the end of one is seen, as with ``max_in_flight``. So the
@@ -22,6 +22,7 @@ import argparse
 import concurrent.futures
 import csv
 import heapq
+import json
 import math
 import random
 import statistics
@@ -148,6 +149,8 @@ CASES = [
     Case("6 s", lognormal(6, 0.2)),
     Case("10 min", lognormal(600, 0.3)),
 ]
+
+PLOTTED = {"sigma 0.1", "sigma 0.2", "sigma 0.3", "sigma 0.5", "sigma 0.8"}
 
 POLICIES: dict[str, Callable[[random.Random], PollPolicy]] = {
     "fixed 10 s": lambda _: FixedInterval(10),
@@ -374,6 +377,22 @@ def write(path: Path, found: dict[tuple[int, str], Figures]) -> None:
                 rows.writerow([CASES[number].name, policy, job, polls, delay])
 
 
+def plot(path: Path, found: dict[tuple[int, str], Figures]) -> None:
+    """Write the points of a plot of delay against polls: a line for each policy."""
+    points = [
+        {
+            "kind": policy,
+            "point": CASES[number].name.removeprefix("sigma "),
+            "polls": round(found[number, policy].polls, 3),
+            "delay": round(found[number, policy].delay, 3),
+        }
+        for policy in POLICIES
+        for number, case in enumerate(CASES)
+        if case.name in PLOTTED
+    ]
+    path.write_text(json.dumps(points, indent=1) + "\n")
+
+
 def tables(seeds: int, *, quick: bool) -> dict[tuple[int, str], Figures]:
     """Run all cases, print the tables, return the figures."""
     numbers = [n for n, case in enumerate(CASES) if case.goal or not quick]
@@ -398,6 +417,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="less, in seconds")
     parser.add_argument("--seeds", type=int, help="default: 100; 4 if quick")
     parser.add_argument("--data", type=Path, help="a CSV file to write")
+    parser.add_argument("--plot", type=Path, help="a JSON file to write")
     options = parser.parse_args(arguments)
     seeds = options.seeds or (4 if options.quick else 100)
     found = tables(seeds, quick=options.quick)
@@ -409,6 +429,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(cost(flight))
     if options.data:
         write(options.data, found)
+    if options.plot:
+        plot(options.plot, found)
     missed = [
         case.name
         for number, case in enumerate(CASES)

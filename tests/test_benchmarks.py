@@ -179,7 +179,7 @@ def test_only_a_whole_run_replaces_the_results(
 def test_pictures_are_drawn(tmp_path: Path) -> None:
     """Each picture comes as SVG and PNG; without figures there is none."""
     pytest.importorskip("matplotlib")
-    points = [{"kind": "fixed", "policy": "5 s", "polls": 5, "delay": 2.5}]
+    points = [{"kind": "fixed", "point": "5 s", "polls": 5, "delay": 2.5}]
     (tmp_path / "polling.json").write_text(json.dumps(points))
     results = results_of(aiohttp=[1, 2], pictory=[2, 3], openai=[8, 9])
 
