@@ -153,7 +153,7 @@ def test_quick_run_writes_a_page(
         assert run.figures["lost"] == run.figures["paid_twice"] == 0
         assert run.figures["server"]["jobs"] == 5
         assert run.figures["server"]["unknown"] == 0
-    assert results.of("flight")[0].figures["in_flight"] == 30
+    assert 0 < results.of("flight")[0].figures["in_flight"] <= 30
     assert results.of("flight")[0].figures["server"]["seen"] == 30
     page = (tmp_path / "results.md").read_text()
     for heading in ("Goals", "Jobs", "Walking the history", "Handles", "Many jobs"):
