@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
 import attrs
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +22,7 @@ from pictory_async.cli._ledger import Entry
 from pictory_async.cli._log import Listener
 from pictory_async.cli._output import is_screen, remarks
 from pictory_async.cli._rate import Rate, duration
+from pictory_async.cli._region import Region
 from pictory_async.cli._screen import make_console
 from pictory_async.cli._text import plain
 from pictory_async.cli._words import explain
@@ -83,15 +81,7 @@ class BatchScreen:
         self._remarks = remarks()
         self._console = make_console()
         self._ascii = self._console.options.ascii_only
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.render,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._ticking: asyncio.Task[None] | None = None
+        self._region = Region(self._console, self.render, interval=_FRAME)
 
     # --- what happens -------------------------------------------------------------
 
@@ -111,22 +101,12 @@ class BatchScreen:
 
     async def __aenter__(self) -> Self:
         """Open the region."""
-        self._live.start()
-        self._ticking = asyncio.create_task(self._tick(), name="pictory-batch-screen")
+        await self._region.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the region."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticking
-        self._live.stop()
-
-    async def _tick(self) -> None:
-        while True:
-            self._live.refresh()
-            await asyncio.sleep(_FRAME)
+        """Close the region; what stands above it stays."""
+        await self._region.__aexit__()
 
     # --- what it looks like -------------------------------------------------------
 
@@ -139,8 +119,7 @@ class BatchScreen:
         if trouble := self._watched.listener.trouble():
             text = f"  asking again: {explain(trouble)}"
             rows.append(Text(text, "yellow", no_wrap=True, overflow="ellipsis"))
-        # The terminal writes its ^C where the region ends: not behind a full line.
-        return Group(*rows, Text())
+        return Group(*rows)
 
     @property
     def _in_row(self) -> int:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import attrs
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
 from pictory_async.cli._log import Listener
 from pictory_async.cli._output import Lines
+from pictory_async.cli._region import Region
 from pictory_async.cli._text import plain
 from pictory_async.cli._views import failure, reason, summary, worth_telling
 from pictory_async.cli._words import explain
@@ -99,15 +97,7 @@ class Screen:
         self._console = make_console()
         self._longest = max(cell_len(plain(item.title, limit=200)) for item in items)
         self._ascii = self._console.options.ascii_only
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.render,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._ticking: asyncio.Task[None] | None = None
+        self._region = Region(self._console, self.render, interval=_FRAME)
 
     # --- what happens -------------------------------------------------------------
 
@@ -128,29 +118,19 @@ class Screen:
 
     async def __aenter__(self) -> Self:
         """Open the region."""
-        self._live.start()
-        self._ticking = asyncio.create_task(self._tick())
+        await self._region.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the region; what stands above it stays."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticking
-        self._live.stop()
-
-    async def _tick(self) -> None:
-        while True:
-            self._live.refresh()
-            await asyncio.sleep(_FRAME)
+        await self._region.__aexit__()
 
     # --- what it looks like -------------------------------------------------------
 
     def render(self) -> RenderableType:
         """Return the region as it is now."""
         active = [item for item in self._items if item.ended is None]
-        room = max(1, self._console.height - 4)
+        room = max(1, self._console.height - 5)
         lines: list[RenderableType] = [self._in_progress(i) for i in active[:room]]
         if len(active) > room:
             lines.append(_dim(f"  and {len(active) - room} more"))

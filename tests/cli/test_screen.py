@@ -111,7 +111,7 @@ def test_more_prompts_than_rows(service, pictory, stdout, monkeypatch) -> None:
     )
 
     assert done.code == 0
-    assert "  and 5 more" in stdout.getvalue()
+    assert "  and 6 more" in stdout.getvalue()
     assert stdout.getvalue().count("✓") == 9
 
 
