@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from pictory_async._batch_run import Run
-from pictory_async._outcomes import BatchOutcome, BatchProgress
+from pictory_async._outcomes import BatchOutcome, BatchProgress, BatchResults
 
 
 class Batch:
@@ -73,6 +73,8 @@ class Batch:
     async def results(self) -> list[BatchOutcome]:
         """Wait for all outcomes and return them in the order of the prompts.
 
+        A notebook shows the list, and slices of it, as a gallery.
+
         Cancelling this stops the batch.
 
         Raises:
@@ -83,7 +85,8 @@ class Batch:
             outcomes = [outcome async for outcome in iterator]
         finally:
             await self.aclose()
-        return sorted(outcomes, key=lambda outcome: outcome.index)
+        outcomes.sort(key=lambda outcome: outcome.index)
+        return BatchResults(outcomes)
 
     async def aclose(self) -> None:
         """Stop the batch and wait until no task of it is left. Idempotent.
@@ -115,6 +118,11 @@ class Batch:
             f"<Batch {ended:,} of {total} completed={now.completed:,} "
             f"failed={now.failed:,} unknown={now.unknown:,}>"
         )
+
+    def _repr_html_(self) -> str:
+        from pictory_async._html import batch_progress  # noqa: PLC0415 - for notebooks
+
+        return batch_progress(self.progress)
 
 
 class Outcomes(AsyncIterator[BatchOutcome]):

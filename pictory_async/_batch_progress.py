@@ -50,7 +50,9 @@ class Bar:
 
 def _load_tqdm() -> Any:
     """Return the class; what it loads and makes at its first use is there then."""
-    module: Any = importlib.import_module("tqdm.auto")
+    # In a notebook without ipywidgets tqdm.auto warns, and takes this text bar itself.
+    widgets = importlib.util.find_spec("ipywidgets") is not None
+    module: Any = importlib.import_module("tqdm.auto" if widgets else "tqdm.std")
     module.tqdm.get_lock()
     return module.tqdm
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pictory_async._checks import checked_timeout
 from pictory_async._errors import JobTimeoutError
 from pictory_async._job import Job
-from pictory_async._models import ImageRequest, JobStatus
+from pictory_async._models import GeneratedImage, ImageRequest, JobStatus
 from pictory_async._text import shorten
 
 ResultT = TypeVar("ResultT")
@@ -133,6 +133,13 @@ class JobHandle(Generic[ResultT]):
         job = self._job
         how = type(job.error).__name__ if job.error else job.state.value
         return f"<JobHandle {shorten(job.job_id)} {shorten(how)} polls={job.polls}>"
+
+    def _repr_html_(self) -> str:
+        from pictory_async._html import job_handle  # noqa: PLC0415 - for notebooks
+
+        job = self._job
+        image = job.result if isinstance(job.result, GeneratedImage) else None
+        return job_handle(job.status, request=job.request, image=image, error=job.error)
 
     async def _ended_within(self, timeout: float | None) -> bool:
         checked_timeout(timeout)

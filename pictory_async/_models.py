@@ -197,6 +197,11 @@ class GeneratedImage:
     request: ImageRequest | None = attrs.field(default=None, repr=False)
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
+    def _repr_html_(self) -> str:
+        from pictory_async._html import generated_image  # noqa: PLC0415 - for notebooks
+
+        return generated_image(self)
+
 
 @attrs.frozen(kw_only=True)
 class HistoryImage:
@@ -233,6 +238,11 @@ class HistoryImage:
     reference_image_url: str | None = attrs.field(default=None, repr=shown_url)
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
+    def _repr_html_(self) -> str:
+        from pictory_async._html import history_image  # noqa: PLC0415 - for notebooks
+
+        return history_image(self)
+
 
 @attrs.frozen(kw_only=True)
 class HistoryPage:
@@ -245,6 +255,11 @@ class HistoryPage:
 
     images: tuple[HistoryImage, ...]
     next_page_key: str | None = None
+
+    def _repr_html_(self) -> str:
+        from pictory_async._html import history_page  # noqa: PLC0415 - for notebooks
+
+        return history_page(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import SupportsIndex, overload
 
 import attrs
 
@@ -44,6 +45,29 @@ class BatchOutcome:
             raise self.error
         assert self.image is not None  # noqa: S101 - without an error there is one
         return self.image
+
+    def _repr_html_(self) -> str:
+        from pictory_async._html import batch_outcome  # noqa: PLC0415 - for notebooks
+
+        return batch_outcome(self)
+
+
+class BatchResults(list[BatchOutcome]):
+    """All outcomes of a batch: a list that notebooks show as a gallery."""
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> BatchOutcome: ...
+    @overload
+    def __getitem__(self, place: slice) -> BatchResults: ...
+    def __getitem__(self, place: SupportsIndex | slice) -> BatchOutcome | BatchResults:
+        if isinstance(place, slice):  # to look at the next hundred
+            return BatchResults(super().__getitem__(place))
+        return super().__getitem__(place)
+
+    def _repr_html_(self) -> str:
+        from pictory_async._html import batch_results  # noqa: PLC0415 - for notebooks
+
+        return batch_results(self)
 
 
 @attrs.frozen(kw_only=True)
