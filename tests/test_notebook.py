@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from pictory_async.sandbox import Fault, ThreadedSandbox
 
 # ipykernel tells a waiting cell of an interrupt when its event loop next wakes up, for
-# whatever reason (ipykernel 7.4, `_cancel_on_sigint`): so here it does so often.
+# whatever reason (github.com/ipython/ipykernel/issues/881): so here it does so often.
 OPEN = """
 import asyncio
 from pictory_async import Backoff, PictorySession
