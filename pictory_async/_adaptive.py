@@ -11,7 +11,6 @@ costs as many polls as at a fixed interval.
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 from bisect import bisect_left, bisect_right
@@ -22,9 +21,8 @@ from operator import mul
 
 import attrs
 
+from pictory_async._events import log_planned, logs_polls
 from pictory_async._polling import Backoff, Rand
-
-logger = logging.getLogger("pictory_async")
 
 MINIMUM = 1.0  # seconds between two polls of one job
 ENOUGH = 8  # jobs that ended before the first plan
@@ -210,10 +208,10 @@ class Adaptive:
             delay = min(max(delay - elapsed, MINIMUM), self.maximum)
         else:
             delay = self._fallback.delay(polls=polls, elapsed=elapsed, model=model)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
-                "next poll in %.1f s for a job of %.40r after %.1f s and %d polls: %s",
-                *(delay, model, elapsed, polls, _reason(learned, index)),
+        if logs_polls():
+            reason = _reason(learned, index)
+            log_planned(
+                delay=delay, model=model, elapsed=elapsed, polls=polls, reason=reason
             )
         return delay
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from anyio import to_thread
 
 from pictory_async._batch_plan import Progress
+from pictory_async._events import log_broken
 from pictory_async._outcomes import BatchProgress
-
-logger = logging.getLogger("pictory_async")
 
 
 class Bar:
@@ -82,8 +80,8 @@ class Notifier:
             return
         try:
             self._watcher(progress)
-        except Exception:
-            logger.exception("progress failed and is not shown any more")
+        except Exception:  # noqa: BLE001 - told to the log
+            log_broken("progress failed and is not shown any more")
             self._watcher = None
 
     def close(self) -> None:

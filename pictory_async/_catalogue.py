@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 
+from pictory_async._events import log_undocumented
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-logger = logging.getLogger("pictory_async")
 
 
 @attrs.frozen
@@ -86,10 +85,12 @@ def _warn(field: str, value: str | None, documented: Collection[str]) -> None:
     import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
 
     near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
-    logger.warning(
+    log_undocumented(
         "%s %.60r is not documented and is sent as given; the nearest documented "
         "value is %r",
         field,
         value,
         near[0],
+        field=field,
+        value=value,
     )

@@ -71,7 +71,7 @@ async def save(
     target = await _in_thread(_prepare, to, safe_stem(image_id), overwrite)
     attempt = partial(_attempt, requests, url, target)
     try:
-        return await requests.persist(attempt, permit=Permit())
+        return await requests.persist(attempt, kind=Kind.DOWNLOAD, permit=Permit())
     except (DownloadError, SessionClosedError):
         raise
     except PictoryError as exc:
@@ -84,9 +84,14 @@ async def _attempt(requests: Requests, url: str, target: Target) -> Path:
     try:
         stream = await requests.transport.open(url)
         try:
-            return await _store(stream, url, target)
+            path = await _store(stream, url, target)
+            requests.counters.ok[Kind.DOWNLOAD] += 1
+            return path
         finally:
             stream.close()
+    except PictoryError as error:
+        requests.counters.attempt_failed(Kind.DOWNLOAD, error)
+        raise
     finally:
         requests.slots.release()
 

@@ -20,6 +20,7 @@ from pictory_async._requests import Requests
 from pictory_async._retry import RetryPolicy
 from pictory_async._scheduler import Scheduler
 from pictory_async._slots import Slots
+from pictory_async._stats import Counters
 from pictory_async._submit import Accept, Submitter
 from pictory_async._tasks import TaskOwner
 from pictory_async._transport import Transport
@@ -46,31 +47,35 @@ class Engine:
         self,
         settings: Settings,
         *,
+        counters: Counters,
         accept: Accept,
         on_submit_end: Callable[[BaseException | None], None],
         on_job_end: Callable[[Job[GeneratedImage]], None],
     ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.process = os.getpid()
-        self.tasks = TaskOwner()
-        self.slots = Slots(_fitting(settings.limits, settings.http), self.loop)
-        self.transport = Transport(
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.process: int = os.getpid()
+        self.tasks: TaskOwner = TaskOwner()
+        self.slots: Slots = Slots(_fitting(settings.limits, settings.http), self.loop)
+        self.transport: Transport = Transport(
             base_url=settings.base_url,
             api_key=settings.api_key,
             timeout=settings.request_timeout,
             http=settings.http,
         )
-        self.requests = Requests(
-            transport=self.transport, slots=self.slots, retries=settings.retries
+        self.requests: Requests = Requests(
+            transport=self.transport,
+            slots=self.slots,
+            retries=settings.retries,
+            counters=counters,
         )
-        self.scheduler = Scheduler(
+        self.scheduler: Scheduler = Scheduler(
             requests=self.requests,
             tasks=self.tasks,
             workers=self.slots.at_once,
             job_timeout=settings.job_timeout,
             on_end=on_job_end,
         )
-        self.submitter = Submitter(
+        self.submitter: Submitter = Submitter(
             requests=self.requests,
             tasks=self.tasks,
             accept=accept,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pictory_async._batch_errors import JournalError, JournalMismatchError
+from pictory_async._events import log_lost
 from pictory_async._journal_file import Contents, JournalFile
 from pictory_async._journal_records import Record, fingerprint, prompt_mark
 from pictory_async._models import ImageRequest
 from pictory_async._tasks import TaskOwner, uncancelled
 
 ValueT = TypeVar("ValueT")
-logger = logging.getLogger("pictory_async")
 
 # Records that are read at once when a batch is resumed.
 CHUNK: Final = 256
@@ -71,7 +70,7 @@ class Journal:
                 await self._write_pending()
         except JournalError:
             lost = [f"{r.index} ({r.job_id})" for r, _ in self._pending.values()]
-            logger.error("not in the journal: prompts (jobs) %s", ", ".join(lost))  # noqa: TRY400 - raised below
+            log_lost("not in the journal: prompts (jobs) %s", ", ".join(lost))
             raise
         finally:
             await self._run(self._file.close)
@@ -153,11 +152,9 @@ class Journal:
 
     def _add(self, record: Record, *, stays: bool) -> None:
         if self._closed:  # an answer that came after its grace
-            logger.error(
-                "too late for the journal: job %s of prompt %d",
-                record.job_id,
-                record.index,
-            )
+            text = "too late for the journal: job %s of prompt %d"
+            job_id = record.job_id
+            log_lost(text, job_id, record.index, job_id=job_id)
             return
         self._pending[record.index] = (record, stays)
         if self._writing is None and self._error is None:

@@ -48,6 +48,7 @@ from pictory_async._pace import Limits
 from pictory_async._polling import Backoff, FixedInterval, PollPolicy
 from pictory_async._retry import RetryPolicy
 from pictory_async._session import PictorySession
+from pictory_async._stats import RequestStats, SessionStats
 from pictory_async._version import __version__
 
 __all__ = [
@@ -91,10 +92,12 @@ __all__ = [
     "PictorySession",
     "PollPolicy",
     "RateLimitedError",
+    "RequestStats",
     "RequestTimeoutError",
     "RetryPolicy",
     "ServerError",
     "SessionClosedError",
+    "SessionStats",
     "SubmissionUnknownError",
     "TransportError",
     "WrongLoopError",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar, assert_never
 
-from pictory_async._endpoints import Call
+from pictory_async._endpoints import Call, Kind
 from pictory_async._errors import PictoryError, SubmissionUnknownError
+from pictory_async._events import log_retried, log_throttled
 from pictory_async._models import ImageRequest
 from pictory_async._retry import (
     GiveUp,
@@ -24,10 +24,10 @@ from pictory_async._retry import (
     is_throttling,
 )
 from pictory_async._slots import Slots
+from pictory_async._stats import Counters
 from pictory_async._transport import Permit, Transport
 
 ValueT = TypeVar("ValueT")
-logger = logging.getLogger("pictory_async")
 
 
 class Requests:
@@ -39,11 +39,14 @@ class Requests:
         transport: Transport,
         slots: Slots,
         retries: RetryPolicy,
+        counters: Counters,
         rand: Rand = random.random,
     ) -> None:
-        self.transport = transport
-        self.slots = slots
-        self.retries = retries
+        self.transport: Transport = transport
+        self.slots: Slots = slots
+        self.retries: RetryPolicy = retries
+        self.counters: Counters = counters
+        self._ok = counters.ok
         self._rand = rand
 
     async def once(
@@ -78,11 +81,15 @@ class Requests:
         """Do as `once` in a turn that the caller has; it is given back."""
         started = self.slots.now()
         try:
-            return call.read(await self.transport.send(call, permit=permit))
+            value = call.read(await self.transport.send(call, permit=permit))
         except PictoryError as error:
+            self.counters.attempt_failed(call.kind, error)
             if not (sick and getattr(error, "status", None) == 503):
-                self._slow_down(error, started)
+                self._slow_down(error, started, call.kind)
             raise
+        else:
+            self._ok[call.kind] += 1
+            return value
         finally:
             self.slots.release()
 
@@ -107,6 +114,7 @@ class Requests:
         permit = permit or Permit()
         return await self.persist(
             partial(self.once, call, permit=permit),
+            kind=call.kind,
             permit=permit,
             request=call.request,
             first=self.in_turn(call, permit=permit) if has_turn else None,
@@ -116,6 +124,7 @@ class Requests:
         self,
         attempt: Callable[[], Awaitable[ValueT]],
         *,
+        kind: Kind,
         permit: Permit,
         request: ImageRequest | None = None,
         first: Awaitable[ValueT] | None = None,
@@ -124,6 +133,7 @@ class Requests:
 
         Args:
             attempt: Raises our errors.
+            kind: What it asks for.
             permit: Renewed before each further attempt.
             request: What a paid attempt asks for; None if it costs nothing.
             first: The first attempt, if it is made in another way.
@@ -152,17 +162,23 @@ class Requests:
                 case TryAgain():
                     tally = step.tally
                     permit.renew()
-                    logger.info("retried: %s; again in %.2f s", error, step.after)
+                    self._tell_of_retry(error, kind, step)
                     await asyncio.sleep(step.after)
                 case _:
                     assert_never(step)
 
-    def _slow_down(self, error: PictoryError, started: float) -> None:
+    def _tell_of_retry(self, error: PictoryError, kind: Kind, step: TryAgain) -> None:
+        self.counters.retry(error, after=step.after)
+        attempt = step.tally.failures + step.tally.throttles
+        log_retried(error, kind=kind.value, delay=step.after, attempt=attempt)
+
+    def _slow_down(self, error: PictoryError, started: float, kind: Kind) -> None:
         if is_throttling(error):
             asked: float | None = getattr(error, "retry_after", None)
             longest = self.retries.max_retry_after
             pause = None if asked is None else min(asked, longest)
-            self.slots.throttle(started=started, retry_after=pause)
+            rate = self.slots.throttle(started=started, retry_after=pause)
+            log_throttled(error, kind=kind.value, delay=pause, rate=rate)
 
 
 def unknown(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from pictory_async._errors import (
     SubmissionUnknownError,
     WrongLoopError,
 )
+from pictory_async._events import log_closed
 from pictory_async._handle import JobHandle
 from pictory_async._history import ImageHistory
 from pictory_async._job import Job
@@ -26,9 +26,8 @@ from pictory_async._models import (
 )
 from pictory_async._paging import Cursor
 from pictory_async._reconcile import Claims, Search, search_for
+from pictory_async._stats import Counters
 from pictory_async._tasks import Signal
-
-logger = logging.getLogger("pictory_async")
 
 # Ids heard of before their submission was answered; more means that they are made up.
 _MOST_EARLY = 1000
@@ -42,12 +41,13 @@ class Runtime:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.closed = False
+        self.settings: Settings = settings
+        self.counters: Counters = Counters()
+        self.closed: bool = False
         self.handles: dict[str, JobHandle[GeneratedImage]] = {}
         self._jobs: dict[str, Job[GeneratedImage]] = {}
         self._engine: Engine | None = None
-        self.claims = Claims()
+        self.claims: Claims = Claims()
         # Of batches that were left; the next one on the same file waits for them.
         self.closing_journals: dict[str, asyncio.Task[None]] = {}
         self._early: dict[str, None] = {}  # in the order of hearing; see `hint`
@@ -73,6 +73,7 @@ class Runtime:
         if self._engine is None or self._engine.loop.is_closed():
             self._engine = Engine(
                 self.settings,
+                counters=self.counters,
                 accept=self.follow,
                 on_submit_end=self._on_submit_end,
                 on_job_end=self._on_job_end,
@@ -178,8 +179,9 @@ class Runtime:
         """Close for good; see `PictorySession.aclose`."""
         engine = self._engine
         if engine is None or engine.loop.is_closed():
-            self.closed = True
-            self._tell_jobs()
+            if not self.closed:
+                self.closed = True
+                self._tell_jobs()
             return
         _check(engine)
         self.closed = True
@@ -194,16 +196,13 @@ class Runtime:
 
     def _on_job_end(self, job: Job[GeneratedImage]) -> None:
         del self._jobs[job.job_id], self.handles[job.job_id]
+        self.counters.job_ended(polls=job.polls, result=job.result)
         if job.result is not None:
             self.claims.take(job.result.url, now=datetime.now(UTC))
         self._quieter.fire()
 
     def _tell_jobs(self) -> None:
-        if self._jobs:
-            logger.warning(
-                "closed with jobs in progress, which go on at the service: %s",
-                ", ".join(self._jobs),
-            )
+        log_closed(list(self._jobs))
         for job_id, job in self._jobs.items():
             job.settle(SessionClosedError(job_id=job_id))
         self._jobs.clear()

@@ -6,18 +6,28 @@ import asyncio
 import contextvars
 import heapq
 import itertools
-import logging
 import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from pictory_async._catalogue import DEFAULT_MODEL
+from pictory_async._endpoints import Kind
 from pictory_async._errors import (
     JobFailedError,
     JobTimeoutError,
     PictoryError,
     SessionClosedError,
+)
+from pictory_async._events import (
+    log_broken,
+    log_completed,
+    log_failed,
+    log_polled,
+    log_retried,
+    log_undocumented,
+    logs_jobs,
+    logs_polls,
 )
 from pictory_async._job import Job
 from pictory_async._polling import Backoff, Settle, judge
@@ -25,8 +35,6 @@ from pictory_async._requests import Requests
 from pictory_async._tasks import TaskOwner
 from pictory_async._text import shorten
 from pictory_async._wire import JobReport
-
-logger = logging.getLogger("pictory_async")
 
 
 class Scheduler:
@@ -147,10 +155,9 @@ class Scheduler:
             )
             if not 0 <= delay < math.inf:
                 raise ValueError(f"delay must be seconds from 0, not {delay!r}")
-        except Exception:
-            logger.exception(
-                "poll policy failed for job %s; Backoff instead", job.job_id
-            )
+        except Exception:  # noqa: BLE001 - told to the log
+            text = "poll policy failed for job %s; Backoff instead"
+            log_broken(text, job.job_id, job_id=job.job_id)
             job.policy = Backoff()
             return self._delay(job)
         return delay
@@ -171,8 +178,9 @@ class Scheduler:
         """Poll *job*; a mistake of ours is logged and does not end the polling."""
         try:
             await self._poll(job)
-        except Exception:
-            logger.exception("a poll of job %s broke; asking again", job.job_id)
+        except Exception:  # noqa: BLE001 - told to the log
+            text = "a poll of job %s broke; asking again"
+            log_broken(text, job.job_id, job_id=job.job_id)
             if not job.done:
                 self._put_again(job, at_least=Backoff().first)
 
@@ -201,18 +209,28 @@ class Scheduler:
         verdict = judge(heard, elapsed=job.elapsed, attached=job.attached)
         if isinstance(verdict, Settle):
             self._learn(job, verdict.outcome)
+            if isinstance(heard, JobReport) and logs_polls():
+                _tell_of_poll(job, None)
             self._end(job, verdict.outcome)
             return
         if running:
             job.last_running = asked_at
-        self._log_unless_plain(job, heard)
-        self._put_again(job, verdict.at_least)
+        delay = self._put_again(job, verdict.at_least)
+        if isinstance(heard, PictoryError):
+            self._tell_of_failed_poll(job, heard, delay)
+            return
+        if logs_polls():
+            _tell_of_poll(job, delay)
+        if not heard.state.documented:
+            self._warn_of_odd_word(job)
 
-    def _put_again(self, job: Job[Any], at_least: float) -> None:
+    def _put_again(self, job: Job[Any], at_least: float) -> float:
+        """Poll *job* when its policy says, or later; return in how many seconds."""
         at_least = min(at_least, self._requests.retries.max_retry_after)
-        delay = 0.0 if job.poll_again else self._delay(job)
+        delay = max(0.0 if job.poll_again else self._delay(job), at_least)
         job.poll_again = False
-        self._put(job, self._loop.time() + max(delay, at_least))
+        self._put(job, self._loop.time() + delay)
+        return delay
 
     def _learn(self, job: Job[Any], outcome: object) -> None:
         """Tell the policy how long a job took that ended in its own way."""
@@ -223,32 +241,64 @@ class Scheduler:
             job.policy.ended(
                 model=_model(job), earliest=job.last_running, latest=job.elapsed
             )
-        except Exception:
-            logger.exception("poll policy failed to learn from job %s", job.job_id)
+        except Exception:  # noqa: BLE001 - told to the log
+            text = "poll policy failed to learn from job %s"
+            log_broken(text, job.job_id, job_id=job.job_id)
 
     def _end(self, job: Job[Any], outcome: object) -> None:
         del self._jobs[job]
         job.due = None
         job.settle(outcome)
         if isinstance(outcome, PictoryError):
-            logger.warning("failed: job %s: %s", job.job_id, outcome)
-        else:
-            logger.info("completed: job %s, %d polls", job.job_id, job.polls)
+            log_failed(job.job_id, outcome, polls=job.polls, elapsed=job.elapsed)
+        elif logs_jobs():
+            _tell_of_completion(job)
         self._on_end(job)
 
-    def _log_unless_plain(
-        self, job: Job[Any], heard: JobReport[Any] | PictoryError
+    def _tell_of_failed_poll(
+        self, job: Job[Any], error: PictoryError, delay: float
     ) -> None:
-        if isinstance(heard, PictoryError):
-            logger.info("poll failed, asking again: job %s: %s", job.job_id, heard)
-        elif not heard.state.documented and heard.state not in self._odd_words:
-            self._odd_words.add(heard.state)
-            logger.warning(
+        self._requests.counters.retry(error, after=delay)
+        log_retried(
+            error,
+            kind=Kind.POLL.value,
+            delay=delay,
+            attempt=job.polls,
+            job_id=job.job_id,
+        )
+
+    def _warn_of_odd_word(self, job: Job[Any]) -> None:
+        word = shorten(job.state)
+        if job.state not in self._odd_words:
+            self._odd_words.add(job.state)
+            log_undocumented(
                 "job %s is in state %r, which this release does not know; still "
                 "polling",
                 job.job_id,
-                shorten(heard.state),
+                word,
+                field="state",
+                value=word,
+                job_id=job.job_id,
             )
+
+
+def _tell_of_poll(job: Job[Any], delay: float | None) -> None:
+    log_polled(
+        job.job_id,
+        state=job.state.value,
+        polls=job.polls,
+        elapsed=job.elapsed,
+        delay=delay,
+    )
+
+
+def _tell_of_completion(job: Job[Any]) -> None:
+    log_completed(
+        job.job_id,
+        polls=job.polls,
+        elapsed=job.elapsed,
+        credits_used=getattr(job.result, "credits_used", None),
+    )
 
 
 def _model(job: Job[Any]) -> str:

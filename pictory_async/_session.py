@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import warnings
 from collections.abc import AsyncIterable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import aiohttp
 from yarl import URL
 
-from pictory_async._adaptive import Adaptive
+from pictory_async._arguments import (
+    checked_image,
+    given_options,
+    requested,
+    settings_for,
+)
 from pictory_async._batch import Batch
 from pictory_async._batch_plan import OnUnknown, Progress, checked_prompts, plan
 from pictory_async._batch_run import Run
 from pictory_async._batch_source import Source
 from pictory_async._checks import (
-    checked_job_id,
     checked_limit,
     checked_since,
     checked_start,
     checked_timeout,
 )
-from pictory_async._configuration import find_api_key, find_base_url
 from pictory_async._download import save
-from pictory_async._engine import Engine, Settings
-from pictory_async._errors import (
-    InvalidRequestError,
-    RequestTimeoutError,
-    SessionClosedError,
-    SubmissionUnknownError,
-)
+from pictory_async._errors import SessionClosedError, SubmissionUnknownError
 from pictory_async._handle import JobHandle
 from pictory_async._history import ImageHistory
-from pictory_async._models import (
-    GeneratedImage,
-    HistoryImage,
-    ImageRequest,
-)
+from pictory_async._lifetime import Lifetime
+from pictory_async._models import GeneratedImage, HistoryImage, ImageRequest
 from pictory_async._pace import Limits
 from pictory_async._polling import PollPolicy
-from pictory_async._requests import unknown
 from pictory_async._retry import RetryPolicy
 from pictory_async._runtime import Runtime
-from pictory_async._submit import Submission, submission_for
+from pictory_async._submit import submission_for
 
 
-class PictorySession:
+class PictorySession(Lifetime):
     """A client of the image API: submits, follows, lists and downloads.
 
     ::
@@ -93,20 +82,17 @@ class PictorySession:
         job_timeout: float | None = 900.0,
         http: aiohttp.ClientSession | None = None,
     ) -> None:
-        if not checked_timeout(request_timeout, field="request_timeout"):
-            reason = "must be seconds above 0"
-            raise InvalidRequestError(field="request_timeout", reason=reason)
-        settings = Settings(
-            api_key=find_api_key(api_key, os.environ),
-            base_url=find_base_url(base_url, os.environ),
-            polling=polling or Adaptive(),
-            retries=retries or RetryPolicy(),
-            limits=limits or Limits(),
+        settings = settings_for(
+            api_key=api_key,
+            base_url=base_url,
+            polling=polling,
+            retries=retries,
+            limits=limits,
             request_timeout=request_timeout,
-            job_timeout=checked_timeout(job_timeout, field="job_timeout"),
+            job_timeout=job_timeout,
             http=http,
         )
-        self._runtime = Runtime(settings)
+        super().__init__(Runtime(settings))
 
     # --- images -------------------------------------------------------------------
 
@@ -141,14 +127,8 @@ class PictorySession:
             SubmissionUnknownError: A job may have been created; not sent again.
             SessionClosedError: The session is closed; nothing was sent.
         """
-        given = {
-            "model": model,
-            "aspect_ratio": aspect_ratio,
-            "style": style,
-            "reference_image_url": reference_image_url,
-            "webhook": webhook,
-        }
-        submission = submission_for(_request(prompt_or_request, given))
+        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
+        submission = submission_for(requested(prompt_or_request, given))
         return await self._runtime.use().submitter.submit(submission)
 
     async def generate(
@@ -183,21 +163,15 @@ class PictorySession:
             PictoryError: As for `submit` and for awaiting a `JobHandle`.
         """
         checked_timeout(timeout)
-        given = {
-            "model": model,
-            "aspect_ratio": aspect_ratio,
-            "style": style,
-            "reference_image_url": reference_image_url,
-            "webhook": webhook,
-        }
-        request = _request(prompt_or_request, given)
+        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
+        request = requested(prompt_or_request, given)
         del given, prompt_or_request  # not kept for as long as the job takes
         if timeout is None:
             submit = self._runtime.use().submitter.submit
             return await (await submit(submission_for(request)))
         engine, submission = self._runtime.use(), submission_for(request)
         until = engine.loop.time() + timeout
-        handle = await _accepted_before(until, engine, submission)
+        handle = await engine.submitter.submit_before(until, submission)
         return await handle.result(timeout=max(until - engine.loop.time(), 0))
 
     def generate_many(
@@ -264,15 +238,9 @@ class PictorySession:
             ImportError: *progress* is True and tqdm is not installed.
             SessionClosedError: The session is closed.
         """
-        options = {
-            "model": model,
-            "aspect_ratio": aspect_ratio,
-            "style": style,
-            "reference_image_url": reference_image_url,
-            "webhook": webhook,
-        }
+        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
         settled = plan(
-            options=options,
+            options=given,
             max_in_flight=max_in_flight,
             ordered=ordered,
             journal=journal,
@@ -285,60 +253,6 @@ class PictorySession:
             raise SessionClosedError
         source = Source(checked_prompts(requests))
         return Batch(Run(source=source, plan=settled, runtime=self._runtime))
-
-    def job(self, job_id: str) -> JobHandle[GeneratedImage]:
-        """Follow a job that was started anywhere, by its id. Needs a running loop.
-
-        A job that this session follows already keeps its handle; any other is asked
-        for at once.
-
-        Raises:
-            InvalidRequestError: This cannot be an id.
-            SessionClosedError: The session is closed.
-        """
-        self._runtime.use()
-        return self._runtime.follow(checked_job_id(job_id), None)
-
-    @property
-    def jobs(self) -> tuple[JobHandle[GeneratedImage], ...]:
-        """The handles still in progress, oldest first."""
-        return tuple(self._runtime.handles.values())
-
-    def poll_now(self, job_id: str) -> bool:
-        """Ask at once for a job in progress, instead of when the policy says.
-
-        For those who hear of jobs from elsewhere, such as from a webhook, and must
-        not take the word for it. An id that this session does not follow costs no
-        request. As it may be that of a submission under way, whose answer has not
-        arrived yet, it is remembered as long as there is one (the last 1,000 such
-        ids), and asked for when it turns out to be.
-
-        Returns:
-            Whether the job is in progress here. Returns immediately; asked for again
-            while a poll is in flight, there is one more poll after it.
-
-        Raises:
-            InvalidRequestError: This cannot be an id.
-            SessionClosedError: The session is closed.
-            WrongLoopError: Another loop, which is still alive, has the session.
-        """
-        return self._runtime.hint(checked_job_id(job_id))
-
-    async def drain(self, timeout: float | None = None) -> None:
-        """Wait until no job and no submission is in progress.
-
-        Cancelling this disturbs nothing.
-
-        Raises:
-            TimeoutError: *timeout* seconds were not enough; nothing was stopped.
-        """
-        checked_timeout(timeout)
-        try:
-            async with asyncio.timeout(timeout):
-                await self._runtime.drain()
-        except TimeoutError:
-            left = len(self._runtime.handles)
-            raise TimeoutError(f"{left} jobs are still in progress") from None
 
     def history(
         self,
@@ -389,15 +303,10 @@ class PictorySession:
             FileExistsError: There is a file already.
             SessionClosedError: The session is closed.
         """
-        if not isinstance(image, GeneratedImage | HistoryImage):
-            reason = f"must be an image, not {type(image).__name__}"
-            raise InvalidRequestError(field="image", reason=reason)
+        url, image_id = checked_image(image)
+        requests = self._runtime.use().requests
         return await save(
-            self._runtime.use().requests,
-            url=image.url,
-            image_id=image.job_id if isinstance(image, GeneratedImage) else image.id,
-            to=to,
-            overwrite=overwrite,
+            requests, url=url, image_id=image_id, to=to, overwrite=overwrite
         )
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
@@ -422,82 +331,3 @@ class PictorySession:
             PictoryError: The history, or one of those jobs, could not be read.
         """
         return await self._runtime.reconcile(error)
-
-    # --- life ---------------------------------------------------------------------
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that the session is open on, and is to be closed on.
-
-        None before its first use, after `aclose`, and after that loop was closed.
-        """
-        return self._runtime.loop
-
-    async def __aenter__(self) -> Self:
-        """Open; leaving closes."""
-        self._runtime.use()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close; see `aclose`."""
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the session for good. Idempotent.
-
-        A request for an image that is on the wire gets 5 seconds to answer, so that
-        its job's id is known. Handles in progress end with `SessionClosedError`; the
-        jobs go on at the service. No task and no socket stays behind.
-
-        Cancelling this leaves the closing to go on in the background.
-
-        Raises:
-            WrongLoopError: Another loop, which is still alive, has the session.
-        """
-        await self._runtime.aclose()
-
-    def __del__(self) -> None:
-        """Warn of a session that was not closed."""
-        runtime = getattr(self, "_runtime", None)  # none if the constructor raised
-        if runtime is not None and runtime.loop is not None:
-            warnings.warn(
-                f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
-            )
-
-    def __repr__(self) -> str:
-        """Show the base URL and what is going on; never the key."""
-        jobs = f"{len(self._runtime.handles)} jobs in progress"
-        state = "closed" if self._runtime.closed else jobs
-        return f"<PictorySession {self._runtime.settings.base_url} {state}>"
-
-
-def _request(
-    prompt_or_request: str | ImageRequest, options: dict[str, Any]
-) -> ImageRequest:
-    """Return the request, with the options that were given."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(prompt_or_request, ImageRequest):
-        return prompt_or_request.override(**given) if given else prompt_or_request
-    return ImageRequest(prompt_or_request, **given)
-
-
-async def _accepted_before(
-    until: float, engine: Engine, submission: Submission
-) -> JobHandle[GeneratedImage]:
-    scope = asyncio.timeout_at(until)
-    try:
-        async with scope:
-            return await engine.submitter.submit(submission)
-    except TimeoutError:
-        if not scope.expired():
-            raise  # an attempt's own time-out
-    sent = not submission.permit.withdraw()
-    cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
-    if sent:
-        raise unknown(submission.call.request, submission.started_at, cause) from cause
-    raise cause

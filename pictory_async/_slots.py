@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import math
 from collections import deque
+from collections.abc import Callable
 
 from pictory_async._endpoints import Kind
 from pictory_async._errors import SessionClosedError
@@ -25,10 +26,11 @@ class Slots:
     """
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
-        self.pace = Pace(limit=limits.requests_per_second)
+        self.pace: Pace = Pace(limit=limits.requests_per_second)
         self._loop = loop
-        self.now = loop.time
-        self.at_once = self._free = limits.concurrent_requests
+        self.now: Callable[[], float] = loop.time
+        self.at_once: int = limits.concurrent_requests
+        self._free = limits.concurrent_requests
         self._queues: dict[Kind, deque[asyncio.Future[None]]] = {
             kind: deque() for kind in Kind
         }
@@ -74,9 +76,15 @@ class Slots:
         if self._waiting:
             self._give_turns()
 
-    def throttle(self, *, started: float, retry_after: float | None) -> None:
-        """Slow the whole session down: a request begun at *started* was refused."""
-        self.pace.throttled(self._loop.time(), started=started, retry_after=retry_after)
+    def throttle(self, *, started: float, retry_after: float | None) -> float | None:
+        """Slow the whole session down: a request begun at *started* was refused.
+
+        Returns:
+            Requests a second from now on.
+        """
+        now = self._loop.time()
+        self.pace.throttled(now, started=started, retry_after=retry_after)
+        return self.pace.rate(now)
 
     def close(self) -> None:
         """Refuse everyone who waits, and everyone who comes."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import attrs
 
 from pictory_async._endpoints import Call, submit_image
-from pictory_async._errors import SessionClosedError, TransportError
+from pictory_async._errors import (
+    RequestTimeoutError,
+    SessionClosedError,
+    TransportError,
+)
+from pictory_async._events import log_abandoned, log_submitted, logs_jobs
 from pictory_async._handle import JobHandle
 from pictory_async._models import GeneratedImage, ImageRequest
 from pictory_async._requests import Requests, unknown
 from pictory_async._tasks import TaskOwner
 from pictory_async._transport import Permit
-
-logger = logging.getLogger("pictory_async")
 
 ImageHandle = JobHandle[GeneratedImage]
 Accept = Callable[[str, ImageRequest], ImageHandle]
@@ -111,6 +113,29 @@ class Submitter:
             raise unknown(submission.call.request, submission.started_at, cause)
         raise SessionClosedError
 
+    async def submit_before(self, until: float, submission: Submission) -> ImageHandle:
+        """Do as `submit`, until that time of the loop.
+
+        Raises:
+            RequestTimeoutError: It was over before anything was sent.
+            SubmissionUnknownError: It was over while the request was on the wire,
+                where it is finished; or as for `submit`.
+            PictoryError: As for `submit`.
+        """
+        scope = asyncio.timeout_at(until)
+        try:
+            async with scope:
+                return await self.submit(submission)
+        except TimeoutError:
+            if not scope.expired():
+                raise  # an attempt's own time-out
+        sent = not submission.permit.withdraw()
+        cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
+        if sent:
+            request, started_at = submission.call.request, submission.started_at
+            raise unknown(request, started_at, cause) from cause
+        raise cause
+
     async def aclose(self) -> None:
         """Withdraw what has not gone out, and wait a little for the rest."""
         for task, submission in list(self._under_way.items()):
@@ -143,7 +168,8 @@ class Submitter:
         assert call.request is not None  # noqa: S101 - a paid call has its request
         # No await from here on: an id that is known is in session.jobs.
         handle = self._accept(job_id, call.request)
-        logger.info("submitted: job %s", job_id)
+        if logs_jobs():
+            _tell_of_acceptance(job_id, call.request, submission.started_at)
         return handle
 
     def _abandon(self, task: asyncio.Task[ImageHandle], submission: Submission) -> None:
@@ -168,24 +194,24 @@ class Submitter:
             _tell(task, submission)
 
 
+def _tell_of_acceptance(
+    job_id: str, request: ImageRequest, started_at: datetime
+) -> None:
+    elapsed = (datetime.now(UTC) - started_at).total_seconds()
+    log_submitted(job_id, model=request.model, elapsed=elapsed)
+
+
 def _tell(task: asyncio.Task[ImageHandle], submission: Submission) -> None:
     """Tell the log what became of a submission that nobody waits for."""
     began = f"{submission.started_at:%Y-%m-%d %H:%M:%SZ}"
     what = f"{submission.call.request!r}, begun at {began}"
     if task.cancelled():
         if submission.permit.sent:
-            logger.error(
-                "a cancelled submit was given up on the wire and may have created a "
-                "job: %s",
-                what,
-            )
+            log_abandoned(what)
     elif error := task.exception():
-        logger.error("a cancelled submit ended with: %s (%s)", error, what)
+        log_abandoned(what, error=error)
     else:
-        job_id = task.result().job_id
-        logger.warning(
-            "job %s was accepted after its submit was cancelled: %s", job_id, what
-        )
+        log_abandoned(what, job_id=task.result().job_id)
 
 
 def submission_for(request: ImageRequest) -> Submission:

@@ -190,7 +190,8 @@ class WebhookReceiver:
             if times >= _POLLS_A_JOB:
                 known = True
             elif known := self._session.poll_now(job_id):
-                logger.debug("webhook: job %s", job_id)
+                told = {"pictory_event": "webhook", "pictory_job_id": job_id}
+                logger.debug("webhook: job %s", job_id, extra=told)
         except InvalidRequestError:
             return MALFORMED
         except SessionClosedError:

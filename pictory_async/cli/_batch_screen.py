@@ -25,7 +25,6 @@ from pictory_async.cli._rate import Rate, duration
 from pictory_async.cli._region import Region
 from pictory_async.cli._screen import make_console
 from pictory_async.cli._text import plain
-from pictory_async.cli._words import explain
 
 # Four times a second is enough for figures.
 _FRAME = 0.25
@@ -117,7 +116,7 @@ class BatchScreen:
         rows: list[RenderableType] = [self._bar(ended), self._figures(now, ended)]
         rows += [self._line(entry) for entry in self._last()]
         if trouble := self._watched.listener.trouble():
-            text = f"  asking again: {explain(trouble)}"
+            text = f"  asking again: {trouble}"
             rows.append(Text(text, "yellow", no_wrap=True, overflow="ellipsis"))
         return Group(*rows)
 

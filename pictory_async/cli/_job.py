@@ -61,7 +61,7 @@ async def show_jobs(asked: Jobs) -> int:
             async def step(item: Item) -> None:
                 await start(session, item, view)
                 if not asked.wait:
-                    await _look(item, listener)
+                    await _look(item)
                 await _fetch_if_any(session, item, asked)
 
             farewell = Farewell(err, folder=asked.folder)
@@ -69,7 +69,7 @@ async def show_jobs(asked: Jobs) -> int:
     return FAILED if any(item.error for item in items) else DONE
 
 
-async def _look(item: Item, listener: Listener) -> None:
+async def _look(item: Item) -> None:
     """Wait for the first answer about a job.
 
     Raises:
@@ -79,9 +79,9 @@ async def _look(item: Item, listener: Listener) -> None:
     async for status in item.handle.updates():
         if status.polls or status.final:
             break
-    trouble = listener.trouble_of(item.title)
-    if trouble and not item.handle.done():
-        raise trouble
+    problem = item.handle.status.problem
+    if problem is not None and not item.handle.done():
+        raise problem
 
 
 async def _fetch_if_any(session: PictorySession, item: Item, asked: Jobs) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pictory_async import PictoryError
 from pictory_async.cli._output import Lines
 from pictory_async.cli._text import plain
 
@@ -31,17 +30,13 @@ class Listener(logging.Handler):
         self._quiet = logging.INFO if verbose else logging.CRITICAL
         self.tell = self._quiet
         self._told: set[str] = set()
-        self._trouble: tuple[float, PictoryError] | None = None
-        self._trouble_of: dict[str, PictoryError] = {}
+        self._trouble: tuple[float, str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a record."""
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        errors = [each for each in arguments if isinstance(each, PictoryError)]
-        if errors and record.levelno == logging.INFO:  # it is tried again
-            self._trouble = time.monotonic(), errors[0]
-            names = [each for each in arguments if isinstance(each, str)]
-            self._trouble_of.update(dict.fromkeys(names, errors[0]))
+        if getattr(record, "pictory_event", None) == "retried":
+            reason = getattr(record, "pictory_reason", None)
+            self._trouble = time.monotonic(), plain(str(reason))
         if record.levelno >= self.tell:
             self._tell(plain(record.getMessage()))
 
@@ -55,15 +50,11 @@ class Listener(logging.Handler):
             self.tell = self._quiet
             self._told.clear()
 
-    def trouble(self) -> PictoryError | None:
+    def trouble(self) -> str | None:
         """Return why something was asked again just now; None if nothing was."""
         if self._trouble and time.monotonic() - self._trouble[0] < _FRESH:
             return self._trouble[1]
         return None
-
-    def trouble_of(self, job_id: str) -> PictoryError | None:
-        """Return why the last question about a job was not answered."""
-        return self._trouble_of.get(job_id)
 
     def _tell(self, message: str) -> None:
         if self.tell == self._quiet or message not in self._told:

@@ -19,7 +19,6 @@ from pictory_async.cli._output import Lines
 from pictory_async.cli._region import Region
 from pictory_async.cli._text import plain
 from pictory_async.cli._views import failure, reason, summary, worth_telling
-from pictory_async.cli._words import explain
 from pictory_async.cli._work import Item
 
 # Ten times a second looks alive and costs next to nothing.
@@ -142,7 +141,7 @@ class Screen:
             text = f"  {len(self._items) - active} of {len(self._items)} done"
             yield _dim(f"{text}, {failed} failed" if failed else text)
         if trouble := self._listener.trouble():
-            text = f"  asking again: {explain(trouble)}"
+            text = f"  asking again: {trouble}"
             yield Text(text, "yellow", no_wrap=True, overflow="ellipsis")
 
     def _in_progress(self, item: Item) -> Text:
