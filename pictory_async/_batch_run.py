@@ -49,7 +49,7 @@ class Run:
         self._plan = plan
         self._runtime = runtime
         self._notifier = Notifier(plan.progress)
-        self.tally = Tally(Budget(limit=plan.max_credits), total=source.total)
+        self.tally: Tally = Tally(Budget(limit=plan.max_credits), total=source.total)
         self._journal: Journal | NoJournal = NoJournal()
         self._work: Work | None = None
         self._workers = TaskOwner()
@@ -70,7 +70,7 @@ class Run:
         self._ended_work = Signal()  # for the supervisor
         self._supervisor: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.ended = False
+        self.ended: bool = False
 
     # --- for the consumer -----------------------------------------------------------
 

@@ -14,7 +14,7 @@ class Source:
     def __init__(self, prompts: Prompts) -> None:
         self._prompts: Prompts | None = prompts
         self._iterator: Iterator[Any] | AsyncIterator[Any] | None = None
-        self.total = len(prompts) if isinstance(prompts, Sized) else None
+        self.total: int | None = len(prompts) if isinstance(prompts, Sized) else None
 
     @property
     def known(self) -> Sequence[Any]:

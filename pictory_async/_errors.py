@@ -102,7 +102,7 @@ class APIError(PictoryError):
         self.message = message
         self.status = status
         self.code = code
-        self.fields = dict(fields or {})
+        self.fields: dict[str, tuple[str, ...]] = dict(fields or {})
         self.body = body
         self.method = method
         self.path = path
@@ -372,7 +372,7 @@ class DownloadError(PictoryError):
         self, message: str = "", *, url: str = "", status: int | None = None
     ) -> None:
         super().__init__(message)
-        self.url = without_query(url)
+        self.url: str = without_query(url)
         self.status = status
 
     def __str__(self) -> str:

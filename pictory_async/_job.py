@@ -63,28 +63,28 @@ class Job(Generic[ResultT]):
         policy: PollPolicy,
         now: Callable[[], float],
     ) -> None:
-        self.job_id = job_id
-        self.endpoint = endpoint
-        self.request = request
-        self.attached = request is None
-        self.now = now
-        self.started_at = now()
+        self.job_id: str = job_id
+        self.endpoint: Endpoint[ResultT] = endpoint
+        self.request: ImageRequest | None = request
+        self.attached: bool = request is None
+        self.now: Callable[[], float] = now
+        self.started_at: float = now()
         self.ended_at: float | None = None
-        self.state = JobState.IN_PROGRESS
+        self.state: JobState = JobState.IN_PROGRESS
         self.result: ResultT | None = None
         self.error: PictoryError | None = None
         self.problem: PictoryError | None = None  # of the last poll
-        self.polls = 0
-        self.version = 0  # grows with each change
+        self.polls: int = 0
+        self.version: int = 0  # grows with each change
         # Made when somebody waits: most jobs of a big batch have no waiter.
         self._changed: Signal | None = None
         self._ended: Signal | None = None
         # The scheduler's notes.
-        self.policy = policy
+        self.policy: PollPolicy = policy
         self.due: float | None = None  # None while it is ready, or being polled
-        self.polling = False
-        self.poll_again = False
-        self.last_running = 0.0  # seconds from the start to that poll
+        self.polling: bool = False
+        self.poll_again: bool = False
+        self.last_running: float = 0.0  # seconds from the start to that poll
 
     @property
     def done(self) -> bool:

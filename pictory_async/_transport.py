@@ -64,9 +64,9 @@ class Permit:
     __slots__ = ("last", "sent", "withdrawn")
 
     def __init__(self) -> None:
-        self.sent = False
-        self.withdrawn = False
-        self.last = False  # whether no further attempt is wanted by anybody
+        self.sent: bool = False
+        self.withdrawn: bool = False
+        self.last: bool = False  # whether no further attempt is wanted by anybody
 
     def withdraw(self) -> bool:
         """Forbid sending; return False if it is too late."""

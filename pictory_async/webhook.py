@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebhookReceiver"]
 
-logger = logging.getLogger("pictory_async")
+logger: Final = logging.getLogger("pictory_async")
 
 BODY_LIMIT: Final = 64 * 1024  # bytes; a delivery has a few hundred
 _BODY_SECONDS: Final = 10.0  # for a body to arrive
