@@ -1,17 +1,17 @@
 """An asyncio-native client of the Pictory AI Studio image API.
 
-::
+```python
+import asyncio
+from pictory_async import PictorySession
 
-    import asyncio
-    from pictory_async import PictorySession
+async def main():
+    async with PictorySession() as session:  # reads $PICTORY_API_KEY
+        job = await session.submit("A lighthouse at dawn", aspect_ratio="16:9")
+        image = await job  # polled in the background
+        print(await session.download(image, "pictures/"))
 
-    async def main():
-        async with PictorySession() as session:  # reads $PICTORY_API_KEY
-            job = await session.submit("A lighthouse at dawn", aspect_ratio="16:9")
-            image = await job  # polled in the background
-            print(await session.download(image, "pictures/"))
-
-    asyncio.run(main())
+asyncio.run(main())
+```
 """
 
 from __future__ import annotations

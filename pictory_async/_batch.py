@@ -13,11 +13,11 @@ from pictory_async._outcomes import BatchOutcome, BatchProgress, BatchResults
 class Batch:
     """The images of many prompts: ``async for outcome in batch``.
 
-    ::
-
-        async with session.generate_many(prompts, save_to="pictures/") as batch:
-            async for outcome in batch:
-                print(outcome.path or outcome.error)
+    ```python
+    async with session.generate_many(prompts, save_to="pictures/") as batch:
+        async for outcome in batch:
+            print(outcome.path or outcome.error)
+    ```
 
     Each prompt has exactly one `BatchOutcome`, and one that fails does not hurt the
     others. A batch is iterated once. Leaving the loop (by ``break``, an exception or a
@@ -39,7 +39,9 @@ class Batch:
     appended. The file holds no prompt, no key and no answer's body, but the signed
     URLs of the images; only its owner can read it. One batch has it at a time.
 
-    Raises (on iteration):
+    Iterating over it is what raises.
+
+    Raises:
         JournalError: The journal cannot be used. Before anything is sent; if the
             disk fails later, after the outcomes that are there.
         JournalMismatchError: The journal was made for other prompts. A list is

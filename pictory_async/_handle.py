@@ -30,15 +30,19 @@ class Follower(Protocol):
 class JobHandle(Generic[ResultT]):
     """One job, polled in the background by its session.
 
-    ``await job`` gives the result, or raises what became of it::
+    ``await job`` gives the result, or raises what became of it:
 
-        job = await session.submit("A lighthouse at dawn")
-        image = await job
+    ```python
+    job = await session.submit("A lighthouse at dawn")
+    image = await job
+    ```
 
     Any number of tasks may await it, at any time, before or after the end. Cancelling
     one of them disturbs neither the job nor the others, and costs no poll.
 
-    Raises (on ``await``):
+    Awaiting it is what raises.
+
+    Raises:
         JobFailedError: The service says that the job failed.
         JobNotFoundError: The service does not know the job.
         JobExpiredError: The job's data was cleaned.

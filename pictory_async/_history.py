@@ -22,7 +22,9 @@ class ImageHistory:
 
     Cancelling a step loses nothing: the page is fetched again by the next one.
 
-    Raises (on iteration):
+    Iterating over it is what raises.
+
+    Raises:
         PaginationError: The service named a page that was read before.
         APIError, TransportError, InvalidResponseError: The page could not be had.
 

@@ -104,6 +104,9 @@ class Backoff:
 class FixedInterval:
     """Poll every *interval* seconds, as the guide's example does.
 
+    Attributes:
+        interval: Seconds between two polls, and before the first.
+
     Source: https://docs.pictory.ai/guides/ai-studio/text-to-image
     """
 

@@ -43,10 +43,10 @@ from pictory_async._submit import submission_for
 class PictorySession(Lifetime):
     """A client of the image API: submits, follows, lists and downloads.
 
-    ::
-
-        async with PictorySession() as session:
-            image = await session.generate("A lighthouse at dawn")
+    ```python
+    async with PictorySession() as session:
+        image = await session.generate("A lighthouse at dawn")
+    ```
 
     The constructor does no I/O and needs no event loop. The session opens on first
     use and belongs to the loop of that use; opening, using and closing may happen in
@@ -193,10 +193,10 @@ class PictorySession(Lifetime):
     ) -> Batch:
         """Ask for many images; return a `Batch` to iterate over.
 
-        ::
-
-            async for outcome in session.generate_many(prompts, journal="run.sqlite"):
-                print(outcome.index, outcome.path or outcome.error)
+        ```python
+        async for outcome in session.generate_many(prompts, journal="run.sqlite"):
+            print(outcome.index, outcome.path or outcome.error)
+        ```
 
         Nothing is read or sent before the iteration begins.
 

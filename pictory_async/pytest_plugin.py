@@ -6,12 +6,12 @@
 ``pictory_sandbox_options``  override it to give `ThreadedSandbox` other options
 ============================ ====================================================
 
-::
-
-    async def test_a_failed_image_is_reported(pictory_sandbox, pictory_session):
-        pictory_sandbox.fail_next()
-        assert await my_program(pictory_session) == "no image today"
-        assert pictory_sandbox.submitted[0]["prompt"] == "A lighthouse at dawn"
+```python
+async def test_a_failed_image_is_reported(pictory_sandbox, pictory_session):
+    pictory_sandbox.fail_next()
+    assert await my_program(pictory_session) == "no image today"
+    assert pictory_sandbox.submitted[0]["prompt"] == "A lighthouse at dawn"
+```
 
 They are synchronous fixtures, so that they serve synchronous tests (with the test
 clients of web frameworks), pytest-asyncio in both of its modes, and anyio's plugin.
@@ -41,11 +41,13 @@ _CLOSING = 30.0  # seconds; a session needs a few milliseconds, or 5 with a POST
 def pictory_sandbox_options() -> dict[str, Any]:
     """Options for `ThreadedSandbox`, beside those of `pictory_sandbox`; none.
 
-    Override it in a module or class, or parametrize it::
+    Override it in a module or class, or parametrize it:
 
-        @pytest.fixture
-        def pictory_sandbox_options():
-            return {"credits": 10}
+    ```python
+    @pytest.fixture
+    def pictory_sandbox_options():
+        return {"credits": 10}
+    ```
     """
     return {}
 

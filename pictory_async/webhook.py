@@ -1,11 +1,11 @@
 """Hear of finished jobs by webhook instead of by the next poll.
 
-::
+```python
+receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
+app.mount("/pictory", receiver.asgi)  # FastAPI, Starlette; see the README
 
-    receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
-    app.mount("/pictory", receiver.asgi)  # FastAPI, Starlette; see the README
-
-    job = await session.submit("A lighthouse at dawn", webhook=receiver.url)
+job = await session.submit("A lighthouse at dawn", webhook=receiver.url)
+```
 
 Neither signatures nor retries of the service are documented. So a delivery is taken
 for a hint and nothing more: its secret is checked, and the job is asked for at once.
@@ -122,8 +122,9 @@ class WebhookReceiver:
             token: The last part of the path it came to.
             body: As received. Stop reading at 64 KiB and one byte.
 
-        Returns at once: the job is asked for in the background. Never raises for
-        anything that is in a delivery.
+        Returns at once: the job is asked for in the background, and nothing is awaited
+        here, so cancelling this undoes nothing. Never raises for anything that is in a
+        delivery.
 
         Raises:
             WrongLoopError: This is not the session's event loop.
@@ -145,7 +146,10 @@ class WebhookReceiver:
         return _ASGI(self._answer, secret=self._secret)
 
     async def aiohttp_handler(self, request: web.Request) -> web.StreamResponse:
-        """Serve deliveries in aiohttp.web: a handler for ``"/any/path/{token}"``."""
+        """Serve deliveries in aiohttp.web: a handler for ``"/any/path/{token}"``.
+
+        Cancelling this, as when the sender leaves, loses a body that was not read.
+        """
         # Other frameworks need none of it.
         from aiohttp import web  # noqa: PLC0415
         from aiohttp.http import HttpProcessingError  # noqa: PLC0415

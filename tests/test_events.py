@@ -63,10 +63,10 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def promised() -> dict[str, tuple[str, set[str]]]:
     """Return the levels and fields of each event, from the README's table."""
-    rows = re.findall(r"^\| `(\w+)` \| ([A-Z, ]+) \|.*\| (.*) \|$", LOGGING, re.M)
+    row = re.compile(r"^\| `(\w+)` \| ([A-Z, ]+) \|.*\| (.*) \|$", re.MULTILINE)
     return {
         event: (levels, {f"pictory_{name}" for name in re.findall(r"`(\w+)`", names)})
-        for event, levels, names in rows
+        for event, levels, names in row.findall(LOGGING)
     }
 
 

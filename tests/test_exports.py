@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import Any
 
+import attrs
 import pytest
 
 import pictory_async
+import pictory_async.sandbox
+import pictory_async.webhook
 from pictory_async import _batch_errors, _errors
 
 # Fixed by the design; none is renamed or dropped.
@@ -33,7 +38,9 @@ PROMISED = {
     "ModelInfo",
     "PictorySession",
     "PollPolicy",
+    "RequestStats",
     "RetryPolicy",
+    "SessionStats",
 }
 
 
@@ -52,18 +59,68 @@ def test_every_error_is_exported() -> None:
     assert errors <= set(pictory_async.__all__)
 
 
-@pytest.mark.parametrize("name", pictory_async.__all__)
-def test_public_name_is_documented(name: str) -> None:
-    """Every public class and each of its public members says what it is."""
-    value = getattr(pictory_async, name)
-    if not inspect.isclass(value):
-        return
-    assert inspect.getdoc(value)
-    for member, attribute in vars(value).items():
-        if not member.startswith("_") and (
-            inspect.isfunction(attribute) or isinstance(attribute, property)
-        ):
-            assert inspect.getdoc(attribute), f"{name}.{member}"
+PUBLIC = [
+    (module, name)
+    for module in (pictory_async, pictory_async.sandbox, pictory_async.webhook)
+    for name in module.__all__
+]
+CLASSES = [
+    value for module, name in PUBLIC if inspect.isclass(value := getattr(module, name))
+]
+
+
+def members(public: type) -> list[tuple[str, Any]]:
+    """Return the public methods and properties of a class that are of this package."""
+    found = {
+        name: inspect.getattr_static(public, name)
+        for base in public.__mro__
+        if base.__module__.startswith("pictory_async")
+        for name in vars(base)
+        if not name.startswith("_")
+    }
+    kinds = (staticmethod, classmethod, property)
+    return [
+        (name, value)
+        for name, value in found.items()
+        if inspect.isfunction(value) or isinstance(value, kinds)
+    ]
+
+
+@pytest.mark.parametrize("public", CLASSES)
+def test_public_class_is_documented(public: type) -> None:
+    """A class and each of its public members say what they are."""
+    assert inspect.getdoc(public)
+    for name, member in members(public):
+        assert inspect.getdoc(member), name
+
+
+@pytest.mark.parametrize("public", [each for each in CLASSES if attrs.has(each)])
+def test_every_field_is_documented(public: type) -> None:
+    """What a linter does not see: each field is in the list of attributes."""
+    told = (inspect.getdoc(public) or "").partition("\nAttributes:\n")[2]
+    for field in attrs.fields(public):
+        if not field.name.startswith("_"):
+            assert re.search(rf"^    {field.name}: \S", told, re.MULTILINE), field.name
+
+
+@pytest.mark.parametrize(
+    "error", [each for each in CLASSES if issubclass(each, Exception)]
+)
+def test_every_attribute_of_an_error_is_documented(error: type[Exception]) -> None:
+    """They are the contract: each is told of by the class or by one above it."""
+    told = "".join(inspect.getdoc(base) or "" for base in error.__mro__)
+    for name in vars(error()):
+        if not name.startswith("_"):
+            assert re.search(rf"^    {name}: \S", told, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("public", CLASSES)
+def test_every_coroutine_tells_of_being_cancelled(public: type) -> None:
+    """Whoever awaits something has to know what cancelling it leaves behind."""
+    for name, member in members(public):
+        if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member):
+            told = inspect.getdoc(member) or ""
+            assert "ancelling" in told, name
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -1,14 +1,16 @@
 """A stand-in for the Pictory AI Studio image API that runs in your own process.
 
-For trying the library out without an account, and for testing what you build on it::
+For trying the library out without an account, and for testing what you build on it:
 
-    from pictory_async import PictorySession
-    from pictory_async.sandbox import Fault, Sandbox
+```python
+from pictory_async import PictorySession
+from pictory_async.sandbox import Fault, Sandbox
 
-    async with Sandbox() as sandbox:
-        session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
-        async with session:
-            image = await session.generate("A lighthouse in the fog")
+async with Sandbox() as sandbox:
+    session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+    async with session:
+        image = await session.generate("A lighthouse in the fog")
+```
 
 It needs the extra ``sandbox`` (``pip install 'pictory-async[sandbox]'``) unless its
 pictures are switched off. It shares no code with the client: what the two agree on,

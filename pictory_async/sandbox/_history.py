@@ -24,6 +24,9 @@ class ImageView:
     Attributes:
         id: Of the image; not the id of the job that made it.
         job_id: Of that job; None for an image put in with ``add_image``.
+        prompt: As requested.
+        model: As requested, else the documented default.
+        aspect_ratio: As requested, else the first of the model.
         style: As requested; None if the request named none.
         reference_image_url: Likewise.
         created_at: Loop time at which it was finished, in seconds.

@@ -31,14 +31,16 @@ class Sandbox:
     """A stand-in for the Pictory AI Studio image API, in this process.
 
     It listens on 127.0.0.1, answers as the documents say, makes real PNG files, and
-    goes wrong when told to::
+    goes wrong when told to:
 
-        async with Sandbox(seed=1) as sandbox:
-            sandbox.add_fault(Fault.answer(503, on="submit"))
-            async with PictorySession(
-                sandbox.api_key, base_url=sandbox.base_url
-            ) as session:
-                image = await session.generate("A red bicycle")
+    ```python
+    async with Sandbox(seed=1) as sandbox:
+        sandbox.add_fault(Fault.answer(503, on="submit"))
+        async with PictorySession(
+            sandbox.api_key, base_url=sandbox.base_url
+        ) as session:
+            image = await session.generate("A red bicycle")
+    ```
 
     All times are seconds of the running loop's own clock, so a loop with a fake clock
     drives it. It belongs to the loop it was started in; starting, using and closing it
@@ -126,7 +128,7 @@ class Sandbox:
     async def aclose(self) -> None:
         """Stop listening, drop what is being answered, end all tasks. Idempotent.
 
-        Do not cancel this: what is left open then ends with the loop.
+        Cancelling this leaves the rest open until its loop ends.
         """
         await self._service.aclose()
 

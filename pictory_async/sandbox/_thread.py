@@ -22,12 +22,14 @@ class ThreadedSandbox(Sandbox):
     """A `Sandbox` that runs in a thread of its own, on its own event loop.
 
     For synchronous tests, and for programs that have several event loops, as with
-    the test clients of web frameworks::
+    the test clients of web frameworks:
 
-        with ThreadedSandbox(duration=0) as sandbox:
-            sandbox.fail_next()
-            ...
-            assert len(sandbox.submitted) == 1
+    ```python
+    with ThreadedSandbox(duration=0) as sandbox:
+        sandbox.fail_next()
+        ...
+        assert len(sandbox.submitted) == 1
+    ```
 
     All methods and attributes may be used from any thread, and after the end as well;
     those of `Sandbox` that are no coroutines wait until the other thread has done it,
@@ -36,7 +38,9 @@ class ThreadedSandbox(Sandbox):
 
     Its options are those of `Sandbox`.
 
-    Raises (on entering):
+    Entering it is what raises.
+
+    Raises:
         ImportError: Pictures are wanted and Pillow is not installed.
         OSError: The port is taken.
     """
@@ -84,6 +88,8 @@ class ThreadedSandbox(Sandbox):
 
     async def aclose(self) -> None:
         """Stop listening for a while; leaving the ``with`` block is the end.
+
+        Cancelling this cancels it there too; what it left open ends with the block.
 
         Raises:
             RuntimeError: Its thread is not running: use ``with``.

@@ -57,10 +57,12 @@ from pictory_async import (
     PictorySession,
     PollPolicy,
     RateLimitedError,
+    RequestStats,
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
     SessionClosedError,
+    SessionStats,
     SubmissionUnknownError,
     TransportError,
     WrongLoopError,
@@ -150,6 +152,20 @@ async def session_api(http: aiohttp.ClientSession) -> None:
     assert_type(await session.reconcile(unknown), HistoryImage | None)
     assert_type(await session.download(image, Path(), overwrite=True), Path)
     await session.aclose()
+
+
+def stats_api(session: PictorySession) -> Decimal:
+    """Read the figures."""
+    stats = session.stats
+    assert_type(stats, SessionStats)
+    for requests in (stats.submits, stats.polls, stats.pages, stats.downloads):
+        assert_type(requests, RequestStats)
+        failures = requests.refused + requests.failed + requests.throttled
+        assert_type(requests.total - requests.ok - failures, int)
+    assert_type(stats.retries + stats.throttled_seconds, float)
+    assert_type(stats.jobs_in_flight + stats.jobs_completed + stats.jobs_failed, int)
+    assert_type(stats.polls_per_job, float | None)
+    return stats.credits_used
 
 
 async def batch_api(session: PictorySession) -> None:
