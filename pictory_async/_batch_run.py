@@ -102,7 +102,10 @@ class Run:
             self.ended = True
         elif not self._supervisor.done():
             if self._plan.journal is not None:
-                self._runtime.closing_journals[self._journal_key] = self._supervisor
+                # If there is one already, we wait for it ourselves and opened nothing.
+                self._runtime.closing_journals.setdefault(
+                    self._journal_key, self._supervisor
+                )
             self._workers.cancel()
             self._supervisor.cancel()
 

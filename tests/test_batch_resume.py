@@ -470,6 +470,24 @@ async def test_a_batch_that_was_left_can_be_begun_again_at_once(
     assert len(sandbox.submitted) == 20
 
 
+async def test_left_twice_it_can_be_begun_again_at_once(
+    session: PictorySession, sandbox: Sandbox, journal: Path
+) -> None:
+    """Left while it still waits for the one before: the third waits as well."""
+    sandbox.add_fault(Fault.slow(0.2, on="submit"))  # keeps the first one closing
+    first = asyncio.create_task(run(session, prompts(20), journal))
+    await until(lambda: posts(sandbox))
+    first.cancel()
+    await asyncio.sleep(0)
+    second = asyncio.create_task(run(session, prompts(20), journal))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    outcomes = await run(session, prompts(20), journal)
+    assert all(o.error is None for o in outcomes)
+    assert len(sandbox.submitted) == 20
+    await asyncio.wait([first, second])
+
+
 async def test_two_batches_on_one_journal(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
