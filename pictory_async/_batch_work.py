@@ -149,19 +149,12 @@ class Work:
         try:
             await self._journal.commit(record)
         except BaseException:  # nothing was sent, and nothing will be
-            self._undo(record, before)
+            self._undo(record, before, price)
             raise
         submission = Submission(call)
-        submission.on_end = partial(self._posted, submission, record, before)
+        submission.on_end = partial(self._posted, submission, record, before, price)
         self.on_the_wire += 1
-        try:
-            handle = await self._engine.submitter.submit(submission)
-        except SubmissionUnknownError:
-            self._purse.keep(price)
-            raise
-        except PictoryError:
-            self._purse.free(price)
-            raise
+        handle = await self._engine.submitter.submit(submission)
         return await self._follow(handle, request, record, price), record
 
     def _posted(
@@ -169,6 +162,7 @@ class Work:
         submission: Submission,
         record: Record,
         before: Record | None,
+        price: Decimal,
         task: asyncio.Task[JobHandle[GeneratedImage]] | None,
     ) -> None:
         """Note how a POST ended, also one that nobody waits for any more."""
@@ -183,12 +177,14 @@ class Work:
         elif _is_open(submission, error):
             record.ended_at = datetime.now(UTC)
             self._journal.put(record)
+            self._purse.keep(price)
         else:
-            self._undo(record, before)
+            self._undo(record, before, price)
         self.quieter.fire()
 
-    def _undo(self, record: Record, before: Record | None) -> None:
+    def _undo(self, record: Record, before: Record | None, price: Decimal) -> None:
         """Forget an intent: nothing was created for it."""
+        self._purse.free(price)
         if before is None:
             self._journal.remove(record)
         else:

@@ -17,6 +17,7 @@ from pictory_async import (
     BudgetExceededError,
     ImageRequest,
     InvalidRequestError,
+    Limits,
     PictorySession,
     SessionClosedError,
 )
@@ -315,6 +316,26 @@ async def test_a_post_on_the_wire_is_finished(
     await asyncio.sleep(4)
     assert len(session.jobs) == len(sandbox.jobs) == 4
     assert batch.progress.submitted == 4
+
+
+async def test_what_never_got_its_turn_keeps_no_credits(sandbox: Sandbox) -> None:
+    """Left while most wait for theirs: only what was sent may still be charged."""
+    sandbox.hold()
+    sandbox.add_fault(
+        Fault.answer(429, on="submit", after=2, times=None, retry_after=60)
+    )
+    async with PictorySession(
+        sandbox.api_key, base_url=sandbox.base_url, limits=Limits(concurrent_requests=2)
+    ) as session:
+        batch = session.generate_many(prompts(50), max_in_flight=20)
+        waiting = asyncio.create_task(anext(aiter(batch)))
+        await asyncio.sleep(30)
+        await batch.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+        await asyncio.sleep(0)
+        assert batch.progress.submitted == len(sandbox.submitted) == 2
+        assert batch.progress.credits_reserved == 4
 
 
 async def test_a_step_that_is_given_up_loses_nothing(
