@@ -63,7 +63,8 @@ class Journal:
             JournalError: Something could not be written, not even now.
         """
         try:
-            if self._writing is not None:
+            # Again, if an answer came between its end and this moment.
+            while self._writing is not None and not self._writing.done():
                 await asyncio.wait([self._writing])
             self._closed = True
             if self._pending:  # once more: there may be room on the disk by now

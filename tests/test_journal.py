@@ -167,3 +167,27 @@ async def test_an_id_that_comes_too_late_is_logged(
     late.job_id = "j3"
     journal.put(late)
     assert "too late for the journal: job j3 of prompt 3" in caplog.text
+
+
+async def test_what_comes_while_it_closes_is_written_or_told(
+    journals: Journals,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An answer between the last transaction and the closing is not lost in silence."""
+    journal = await journals.open()
+    write, late = JournalFile.write, record(1)
+    late.job_id = "j1"
+
+    def write_once(file: JournalFile, rows: list[Any], gone: list[int]) -> None:
+        if rows[0][0]:
+            raise JournalError(path="x", reason="the disk is full")
+        write(file, rows, gone)
+
+    monkeypatch.setattr(JournalFile, "write", write_once)
+    journal.put(record(0))
+    assert journal._writing is not None
+    journal._writing.add_done_callback(lambda _: journal.put(late))
+    with pytest.raises(JournalError, match="full"):
+        await journal.aclose()
+    assert "1 (j1)" in caplog.text
