@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -75,8 +76,11 @@ def plan(
     if on_unknown not in ON_UNKNOWN:
         reason = f"must be one of {', '.join(ON_UNKNOWN)}, not {on_unknown!r:.60}"
         raise InvalidRequestError(field="on_unknown", reason=reason)
-    if not (isinstance(progress, bool) or callable(progress)):
-        reason = "must be True, False or a function of a BatchProgress"
+    shown = isinstance(progress, bool) or callable(progress)
+    if not shown or inspect.iscoroutinefunction(progress):
+        reason = (
+            "must be True, False or a function of a BatchProgress, not an async one"
+        )
         raise InvalidRequestError(field="progress", reason=reason)
     return Plan(
         template=ImageRequest("a template that is never sent", **given),

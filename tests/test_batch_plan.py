@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pictory_async import ImageRequest, InvalidRequestError
+from pictory_async import BatchProgress, ImageRequest, InvalidRequestError
 from pictory_async._batch_plan import Plan, checked_credits, checked_prompts, plan
 
 DEFAULTS: dict[str, Any] = {
@@ -22,6 +22,10 @@ DEFAULTS: dict[str, Any] = {
     "on_unknown": "report",
     "progress": False,
 }
+
+
+async def tell_later(now: BatchProgress) -> None:
+    """Nobody would await this."""
 
 
 def plan_with(**arguments: Any) -> Plan:
@@ -46,6 +50,7 @@ def plan_with(**arguments: Any) -> Plan:
         ("max_credits", float("nan")),
         ("on_unknown", "retry"),
         ("progress", "bar"),
+        ("progress", tell_later),
     ],
 )
 def test_bad_argument_is_named(field: str, value: object) -> None:
