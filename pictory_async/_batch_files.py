@@ -54,7 +54,7 @@ class Saver:
         self, image: GeneratedImage, record: Record
     ) -> tuple[GeneratedImage, Path]:
         try:
-            return image, await self._download(image.url, record)
+            return image, await self._download(image, record)
         except DownloadError as error:
             if error.status not in GONE or record.job_id is None:
                 raise
@@ -62,22 +62,26 @@ class Saver:
             if fresh is None:
                 raise
         record.outcome = image_text(fresh)
-        return fresh, await self._download(fresh.url, record)
+        return fresh, await self._download(fresh, record)
 
-    async def _download(self, url: str, record: Record) -> Path:
-        name = f"{record.index:06}-{record.job_id}" if record.job_id else ""
+    async def _download(self, image: GeneratedImage, record: Record) -> Path:
+        # One found in the history has no job: its own id keeps it from being taken
+        # for another batch's image of that place.
+        mark = record.job_id or image.extra.get("id")
         try:
             return await save(
                 self._requests,
-                url=url,
-                image_id=name or f"{record.index:06}",
+                url=image.url,
+                image_id=f"{record.index:06}-{mark}",
                 to=self._folder,
                 # What has this name is this image, from a run that was killed.
                 overwrite=True,
             )
         except OSError as exc:
             why = exc.strerror or type(exc).__name__
-            raise DownloadError(f"cannot write the file ({why})", url=url) from exc
+            raise DownloadError(
+                f"cannot write the file ({why})", url=image.url
+            ) from exc
 
     async def _fresh(self, image: GeneratedImage, job_id: str) -> GeneratedImage | None:
         """Ask for the job once more; return the image with its present URL."""

@@ -219,7 +219,8 @@ class PictorySession(Lifetime):
                 The same call with the same journal goes on where the last one was
                 interrupted, even by a power cut: see `Batch`.
             save_to: A folder to download the images to, as
-                ``000012-<job id>.png``; made if it is not there.
+                ``000012-<job id>.png`` (the image's own id if `reconcile` found it);
+                made if it is not there.
             max_credits: A ceiling in AI credits. The price of `MODELS` is reserved
                 before each request and settled with what was used. A prompt that does
                 not fit waits while jobs in flight could still make room, and is then

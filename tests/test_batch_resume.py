@@ -404,7 +404,10 @@ async def test_an_intent_of_a_killed_run_ends_when_its_post_must_have(
 async def test_an_image_that_was_found_is_saved_as_well(
     session: PictorySession, sandbox: Sandbox, journal: Path, tmp_path: Path
 ) -> None:
-    """It has no job that could be asked for its URL again."""
+    """It has no job that could be asked for its URL again, nor to be named by."""
+    (tmp_path / "000000.png").write_text(
+        "mine"
+    )  # also another batch could have made it
     sandbox.add_fault(Fault.drop(on="submit", handled=True))
     await run(session, prompts(1), journal)
     await until(lambda: sandbox.images)
@@ -415,7 +418,9 @@ async def test_an_image_that_was_found_is_saved_as_well(
         )
         assert outcome.image is not None
         assert type(outcome.error) is error
-    assert outcome.path == tmp_path / "000000.png"
+    assert outcome.image is not None
+    assert outcome.path == tmp_path / f"000000-{outcome.image.extra['id']}.png"
+    assert (tmp_path / "000000.png").read_text() == "mine"
     assert len(sandbox.submitted) == 1
 
 
