@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 import attrs
 
 from pictory_async import (
+    AuthenticationError,
     Batch,
     BatchOutcome,
     JournalError,
@@ -46,6 +47,9 @@ STANDARD_INPUT = "standard input"
 MANIFEST, SHEET = "manifest.jsonl", "index.html"
 # A batch of test pictures must never be taken for one that was paid for.
 _JOURNAL, _SANDBOX_JOURNAL = "batch.sqlite", "sandbox.sqlite"
+# So many prompts one after another for which the key was refused end a batch: the
+# others would fare no better. One alone may be a hiccup of the service.
+_REFUSALS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -302,9 +306,15 @@ class BatchCommand:
     async def _follow(
         self, outcomes: AsyncIterator[BatchOutcome], view: BatchView
     ) -> None:
+        refusals = 0
         try:
             async with view:
-                await self._take_all(outcomes, view)
+                async for outcome in outcomes:
+                    self._take(outcome, view)
+                    refused = isinstance(outcome.error, AuthenticationError)
+                    refusals = refusals + 1 if refused else 0
+                    if outcome.error is not None and refusals == _REFUSALS:
+                        raise outcome.error
         except asyncio.CancelledError:
             self._err.write("Interrupted.")
             self._err.write(PATIENCE)
@@ -314,11 +324,14 @@ class BatchCommand:
         self, outcomes: AsyncIterator[BatchOutcome], view: BatchView
     ) -> None:
         async for outcome in outcomes:
-            line = self._rows[outcome.index].line
-            entry = entry_of(outcome, line=line, folder=self._asked.folder)
-            self._tally.add(entry)
-            self._ledger.add(entry)
-            view.over(entry)
+            self._take(outcome, view)
+
+    def _take(self, outcome: BatchOutcome, view: BatchView) -> None:
+        line = self._rows[outcome.index].line
+        entry = entry_of(outcome, line=line, folder=self._asked.folder)
+        self._tally.add(entry)
+        self._ledger.add(entry)
+        view.over(entry)
 
     # --- what is left behind ------------------------------------------------------
 

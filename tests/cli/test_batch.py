@@ -114,6 +114,25 @@ def test_failures_are_grouped_by_cause(service, pictory) -> None:
     assert "Too &lt;odd&gt;" in Path("pictures/index.html").read_text(encoding="utf-8")
 
 
+def test_a_key_that_is_refused_ends_it_early(service, pictory, monkeypatch) -> None:
+    """Not by one of many, which may be a hiccup; and with the right key it goes on."""
+    prompts = "".join(f"A lighthouse {number}\n" for number in range(300))
+    command = ("batch", write("p.txt", prompts), "--max-in-flight=4", *FAST)
+    with monkeypatch.context() as patch:
+        patch.setenv("PICTORY_API_KEY", "pictai_fake_and_wrong")
+        refused = pictory(*command)
+    assert refused.code == 1
+    assert refused.err.count("failed: line ") == 20
+    assert service.asked("submit") < 40
+    assert "20 of 300 prompts ended." in refused.err
+    assert "Error: POST /v1/aistudio/images answered 401" in refused.err
+    assert "Go on with: pictory batch p.txt" in refused.err
+
+    service.sandbox.add_fault(Fault.answer(401, on="submit", times=19, after=5))
+    assert pictory(*command).err.count("failed: line ") == 19
+    assert len(service.sandbox.submitted) == 281
+
+
 def test_all_bad_lines_are_told_before_anything_is_sent(service, pictory) -> None:
     """By number; nothing is made, not even the folder."""
     done = pictory("batch", write("p.txt", "A lighthouse\nno\n\nneither\nx\n"))
