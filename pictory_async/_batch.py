@@ -47,6 +47,7 @@ class Batch:
         JournalMismatchError: The journal was made for other prompts. A list is
             compared in full before anything is sent; of any other iterable each
             prompt before it is sent itself.
+        InvalidRequestError: *save_to* takes no files; before anything is sent.
         SessionClosedError: The session was closed before the end.
         Exception: What the iterable of prompts raised, after the outcomes of the
             prompts that were taken from it.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 import attrs
+from anyio import to_thread
 
 from pictory_async._download import save
 from pictory_async._endpoints import image_job
-from pictory_async._errors import DownloadError, PictoryError, SessionClosedError
+from pictory_async._errors import (
+    DownloadError,
+    InvalidRequestError,
+    PictoryError,
+    SessionClosedError,
+)
 from pictory_async._journal import Journal, NoJournal
 from pictory_async._journal_records import Record, image_text
 from pictory_async._models import GeneratedImage
@@ -90,6 +97,25 @@ class Saver:
             return (await self._requests.fetch(call)).result
         except PictoryError:
             return None  # the failed download says more
+
+
+async def make_folder(folder: Path) -> None:
+    """Make *folder*, and a file in it to see that it takes any.
+
+    Raises:
+        InvalidRequestError: It does not; better known before an image is paid for.
+    """
+    try:
+        await to_thread.run_sync(_try_folder, folder)
+    except OSError as exc:
+        why = exc.strerror or type(exc).__name__
+        reason = f"must be a folder that can be written to, not {folder} ({why})"
+        raise InvalidRequestError(field="save_to", reason=reason) from exc
+
+
+def _try_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def outcome_of(image: GeneratedImage, record: Record) -> BatchOutcome:

@@ -7,6 +7,7 @@ import heapq
 from collections import deque
 
 from pictory_async._batch_errors import JournalMismatchError
+from pictory_async._batch_files import make_folder
 from pictory_async._batch_plan import Plan, Prompt
 from pictory_async._batch_progress import Notifier
 from pictory_async._batch_source import Source
@@ -171,6 +172,8 @@ class Run:
         await self._notifier.open()
         if self._plan.journal is not None:
             await self._open_journal()
+        if self._plan.save_to is not None:
+            await make_folder(self._plan.save_to)
         self._work = Work(
             plan=self._plan,
             runtime=self._runtime,

@@ -11,6 +11,7 @@ from pictory_async import (
     DownloadError,
     FixedInterval,
     GeneratedImage,
+    InvalidRequestError,
     Limits,
     PictorySession,
     RetryPolicy,
@@ -129,6 +130,20 @@ async def test_a_disk_that_takes_no_file_is_told(
     assert outcome.image is not None
     assert isinstance(outcome.error, DownloadError)
     assert "No space left" in str(outcome.error)
+
+
+async def test_a_folder_that_takes_no_file_is_told_before_anything_is_sent(
+    session: PictorySession, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """No image is paid for that cannot be saved."""
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "pictures"):
+        with pytest.raises(
+            InvalidRequestError, match="folder that can be written"
+        ) as e:
+            await session.generate_many(prompts(3), save_to=folder).results()
+        assert e.value.field == "save_to"
+    assert sandbox.requests == []
 
 
 async def test_closed_in_a_download(sandbox: Sandbox, tmp_path: Path) -> None:
