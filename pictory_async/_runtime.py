@@ -71,6 +71,7 @@ class Runtime:
         if self.closed:
             raise SessionClosedError
         if self._engine is None or self._engine.loop.is_closed():
+            self.closing_journals.clear()  # their tasks ended with their loop, or never
             self._engine = Engine(
                 self.settings,
                 counters=self.counters,
