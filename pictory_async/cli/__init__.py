@@ -22,6 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the command's name; None takes ``sys.argv``.
     """
     try:
+        return _begin(arguments)
+    except KeyboardInterrupt:  # before there is a loop that would take it
+        return 130
+
+
+def _begin(arguments: Sequence[str] | None) -> int:
+    try:
         commands = import_module("pictory_async.cli._commands")
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in {"click", "rich"}:

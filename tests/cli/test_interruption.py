@@ -8,6 +8,9 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from pictory_async import cli
 from pictory_async.sandbox import Fault
 
 FAST = ("--poll-every", "0.05")
@@ -192,3 +195,14 @@ def test_runs_in_any_thread(service, pictory) -> None:
     """Where signals cannot be heard, it goes without."""
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(pictory, "history").result().err == "no images\n"
+
+
+@pytest.mark.parametrize("where", ["import_module", "_begin"])
+def test_interrupted_while_it_loads_it_shows_no_traceback(monkeypatch, where) -> None:
+    """Which takes a moment, in which nothing has begun."""
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, where, interrupt)
+    assert cli.main(["--version"]) == 130
