@@ -294,7 +294,7 @@ class BatchCommand:
             self._tell_rest(len(session.jobs))
             await self._report()
             raise
-        except PictoryError as error:
+        except (PictoryError, OSError) as error:  # such as an output that is full
             if isinstance(error, JournalError) and not batch.progress.submitted:
                 raise Misuse(self._journal_trouble(error)) from None
             self._tell_rest(len(session.jobs))

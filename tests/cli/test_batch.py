@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import resource
 import shlex
 import signal
@@ -20,6 +22,14 @@ from tests.cli.conftest import COMMAND
 FAST = ("--poll-every", "0.02")
 EVIL = "<script>alert(1)</script>"
 CSV = f"prompt,model,style\nA lighthouse,,vintage\n{EVIL},flux-schnell,\n"
+
+
+class Full(io.StringIO):
+    """A file on a disk that has no room."""
+
+    def write(self, _: str) -> int:
+        """Refuse."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def write(name: str, text: str) -> str:
@@ -361,6 +371,19 @@ def test_a_disk_that_fills_up_stops_it_and_it_goes_on(service, spawn, pictory) -
     done = pictory(*arguments, "--on-unknown=reconcile")
     assert done.code == 0, done.err
     assert len(service.sandbox.jobs) == 40
+
+
+def test_an_output_that_is_full_stops_it_and_it_goes_on(service, pictory) -> None:
+    """With the reports of what is there, and the command that goes on."""
+    prompts = "".join(f"A lighthouse {number}\n" for number in range(40))
+    command = ("batch", write("p.txt", prompts), "--max-in-flight=2", *FAST)
+    stopped = pictory(*command, stdout=Full())
+    assert stopped.code == 1
+    assert "Go on with: pictory batch p.txt --max-in-flight 2" in stopped.err
+    assert stopped.err.splitlines()[-1] == "Error: No space left on device"
+    assert len(manifest()) == 1
+    assert pictory(*command).code == 0
+    assert len(service.sandbox.submitted) == 40
 
 
 def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
