@@ -195,7 +195,7 @@ def test_verbose_tells_what_is_tried_again(service, pictory) -> None:
     done = pictory("generate", "-v", "A lighthouse", *FAST)
 
     assert done.code == 0
-    assert "note: poll failed, asking again" in done.err
+    assert "note: retried: poll of job" in done.err
 
 
 def test_texts_cannot_harm_a_terminal(service, pictory) -> None:
