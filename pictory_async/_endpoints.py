@@ -27,7 +27,7 @@ ValueT = TypeVar("ValueT")
 class Kind(enum.Enum):
     """The kinds of request that share the session's slots."""
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch
         # By identity: 0.1 us less for each look into a table than by name.
         __hash__ = object.__hash__
 
