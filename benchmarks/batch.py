@@ -75,7 +75,7 @@ async def run_batch(host: str, n: int, *, durable: bool) -> dict[str, Any]:
         base_url=f"{control.base_url}/pictoryapis",
         polling=FixedInterval(POLL),
     ) as session:
-        with tempfile.TemporaryDirectory(dir=HERE.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".journal-", dir=HERE.parent) as folder:
             # What is loaded and built on first use belongs to no prompt.
             await consume(batch_of(session, 50, f"{folder}/warm" if durable else None))
             gc.collect()
