@@ -171,3 +171,16 @@ async def test_ten_thousand_waiters_need_one_timer() -> None:
     await asyncio.gather(*(requests.one() for _ in range(10_000)))
     assert timers <= 10_100
     assert requests.times[-1] == pytest.approx(10, abs=0.01)
+
+
+async def test_closed_between_a_turn_and_its_owner() -> None:
+    """Who was given a turn in the moment of the closing does not start."""
+    slots = Slots(Limits(concurrent_requests=1), asyncio.get_running_loop())
+    assert slots.try_acquire()
+    waiting = asyncio.create_task(slots.acquire(Kind.SUBMIT))
+    await asyncio.sleep(0)
+    slots.release()
+    slots.close()
+    with pytest.raises(SessionClosedError):
+        await waiting
+    assert not slots.try_acquire()

@@ -104,6 +104,24 @@ async def test_cancelled_before_its_first_step_sends_nothing(
     assert sandbox.requests == []
 
 
+async def test_task_that_never_ran_gives_its_turn_back(sandbox: Sandbox) -> None:
+    """Whoever cancels all tasks in that moment leaves the session usable."""
+    async with PictorySession(
+        sandbox.api_key,
+        base_url=sandbox.base_url,
+        limits=Limits(concurrent_requests=1),
+    ) as session:
+        submit = asyncio.create_task(session.submit(PROMPT))
+        await asyncio.sleep(0)
+        posts = [t for t in asyncio.all_tasks() if t.get_name() == "pictory-submit"]
+        assert [post.cancel() for post in posts] == [True]
+        with pytest.raises(SessionClosedError):
+            await submit
+        assert not sandbox.requests
+        await session.submit(PROMPT)
+    assert len(sandbox.requests) == 1
+
+
 async def test_cancelled_at_every_step_before_the_wire_sends_nothing_or_keeps_the_job(
     sandbox: Sandbox,
 ) -> None:
