@@ -335,7 +335,18 @@ def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> 
         assert [image.extra for image in short] == [general.extra, {}]
 
 
-@pytest.mark.parametrize("odd", [None, [], "text", DOCUMENTED | {"new": 1}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        [],
+        "text",
+        DOCUMENTED | {"new": 1},
+        DOCUMENTED | {"createdDate": "2026-04-04T06:03:38+02:00"},
+        DOCUMENTED | {"createdDate": "yesterday"},
+        DOCUMENTED | {"url": ""},
+    ],
+)
 def test_one_odd_item_sends_a_page_the_long_way(odd: object) -> None:
     """The short way is for whole pages; an empty one has nothing to shorten."""
     assert history_images([DOCUMENTED, odd]) is None
