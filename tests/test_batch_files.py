@@ -62,7 +62,8 @@ async def test_a_few_at_a_time(sandbox: Sandbox, tmp_path: Path) -> None:
     began = [r.at for r in sandbox.requests if r.kind == "file"]
     assert len(began) == 24
     later = began[DOWNLOADS:]
-    assert all(b - a >= 10 for a, b in zip(began, later, strict=False))
+    waits = [b - a for a, b in zip(began, later, strict=False)]
+    assert min(waits) >= 9.9  # the loop fires timers a little early
 
 
 async def test_a_failed_download_stands_beside_the_image(
