@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,11 +70,10 @@ class Striker:
         if not self._run.delay:
             os.kill(os.getpid(), self._run.signal)
             return
-        threading.Thread(target=self._later, daemon=True).start()
-
-    def _later(self) -> None:
-        time.sleep(self._run.delay)
-        os.kill(os.getpid(), self._run.signal)
+        blow = (os.getpid(), self._run.signal)
+        later = threading.Timer(self._run.delay, os.kill, blow)
+        later.daemon = True
+        later.start()
 
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return *function*, with an event before and after it."""
