@@ -29,9 +29,9 @@ from benchmarks.measure import Meter, peak
 from benchmarks.processes import HERE, Control, pin, server
 from benchmarks.report import table
 from pictory_async import Batch, FixedInterval, PictorySession
-from pictory_async._endpoints import Call
-from pictory_async._transport import Permit
-from pictory_async._wire import Answer
+from pictory_async._core.endpoints import Call
+from pictory_async._core.wire import Answer
+from pictory_async._http.transport import Permit
 
 # Each job is asked for twice: three requests, so that the journal is not lost in them.
 DURATION: Final = 0.05

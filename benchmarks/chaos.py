@@ -42,7 +42,7 @@ class Tally:
 
     Attributes:
         jobs: Prompts that were submitted.
-        faults: Requests with which something went wrong.
+        faults: Sender with which something went wrong.
         completed: Prompts that gave their image.
         unknown: Submissions whose outcome was left open, and which were not repeated.
         recovered: Images of such submissions that `reconcile` found.

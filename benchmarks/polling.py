@@ -35,8 +35,8 @@ from pathlib import Path
 
 import attrs
 
-from pictory_async._adaptive import Adaptive
-from pictory_async._polling import Backoff, FixedInterval, PollPolicy
+from pictory_async._policy.adaptive import Adaptive
+from pictory_async._policy.polling import Backoff, FixedInterval, PollPolicy
 
 MODEL = "seedream3.0"
 QUICK_SLACK = 1.04  # what a few seeds may be off

@@ -1,17 +1,13 @@
 """All public names, in one place; `pictory_async` has them from here."""
 
-from pictory_async._adaptive import Adaptive
-from pictory_async._batch import Batch
-from pictory_async._batch_errors import (
-    BudgetExceededError,
-    JournalError,
-    JournalMismatchError,
-)
-from pictory_async._catalogue import MODELS, STYLES, ModelInfo
-from pictory_async._errors import (
+from pictory_async._batch.batch import Batch
+from pictory_async._batch.outcomes import BatchOutcome, BatchProgress
+from pictory_async._core.catalogue import MODELS, STYLES, ModelInfo
+from pictory_async._core.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    BudgetExceededError,
     ConfigurationError,
     DownloadError,
     InvalidRequestError,
@@ -21,6 +17,8 @@ from pictory_async._errors import (
     JobFailedError,
     JobNotFoundError,
     JobTimeoutError,
+    JournalError,
+    JournalMismatchError,
     NotFoundError,
     PaginationError,
     PermissionDeniedError,
@@ -29,13 +27,10 @@ from pictory_async._errors import (
     RequestTimeoutError,
     ServerError,
     SessionClosedError,
-    SubmissionUnknownError,
     TransportError,
     WrongLoopError,
 )
-from pictory_async._handle import JobHandle
-from pictory_async._history import ImageHistory
-from pictory_async._models import (
+from pictory_async._core.models import (
     GeneratedImage,
     HistoryImage,
     HistoryPage,
@@ -43,12 +38,15 @@ from pictory_async._models import (
     JobState,
     JobStatus,
 )
-from pictory_async._outcomes import BatchOutcome, BatchProgress
-from pictory_async._pace import Limits
-from pictory_async._polling import Backoff, FixedInterval, PollPolicy
-from pictory_async._retry import RetryPolicy
+from pictory_async._core.unknown import SubmissionUnknownError
+from pictory_async._http.stats import RequestStats, SessionStats
+from pictory_async._jobs.handle import JobHandle
+from pictory_async._media.history import ImageHistory
+from pictory_async._policy.adaptive import Adaptive
+from pictory_async._policy.pace import Limits
+from pictory_async._policy.polling import Backoff, FixedInterval, PollPolicy
+from pictory_async._policy.retry import RetryPolicy
 from pictory_async._session import PictorySession
-from pictory_async._stats import RequestStats, SessionStats
 from pictory_async._version import __version__
 
 __all__ = [
@@ -103,3 +101,9 @@ __all__ = [
     "WrongLoopError",
     "__version__",
 ]
+
+# Tracebacks, representations and pickles name the path that users import from, which
+# lasts; the files behind it may move.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = "pictory_async"

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pictory_async._endpoints import image_job, image_page
-from pictory_async._engine import Engine, Settings
-from pictory_async._errors import (
-    SessionClosedError,
-    SubmissionUnknownError,
-    WrongLoopError,
-)
-from pictory_async._events import log_closed
-from pictory_async._handle import JobHandle
-from pictory_async._history import ImageHistory
-from pictory_async._job import Job
-from pictory_async._models import (
+from pictory_async._core.endpoints import image_job, image_page
+from pictory_async._core.errors import SessionClosedError, WrongLoopError
+from pictory_async._core.log import log_closed
+from pictory_async._core.models import (
     GeneratedImage,
     HistoryImage,
     HistoryPage,
     ImageRequest,
 )
-from pictory_async._paging import Cursor
-from pictory_async._reconcile import Claims, Search, search_for
-from pictory_async._stats import Counters
-from pictory_async._tasks import Signal
+from pictory_async._core.unknown import (
+    Claims,
+    Search,
+    SubmissionUnknownError,
+    search_for,
+)
+from pictory_async._http.sender import Sender
+from pictory_async._http.stats import Counters
+from pictory_async._http.transport import Transport, fitting
+from pictory_async._http.turns import Turns
+from pictory_async._jobs.handle import JobHandle
+from pictory_async._jobs.job import Job
+from pictory_async._jobs.scheduler import Scheduler
+from pictory_async._jobs.submit import Accept, Submitter
+from pictory_async._media.history import Cursor, ImageHistory
+from pictory_async._settings import Settings
+from pictory_async._tasks import Signal, TaskOwner
 
 # Ids heard of before their submission was answered; more means that they are made up.
 _MOST_EARLY = 1000
@@ -131,7 +138,7 @@ class Runtime:
             endpoint=image_job,
             request=request,
             policy=self.settings.polling,
-            now=engine.slots.now,
+            now=engine.turns.now,
         )
         handle = JobHandle(job, follower=self)
         self._jobs[job_id], self.handles[job_id] = job, handle
@@ -161,13 +168,13 @@ class Runtime:
         return ImageHistory(self._fetch_page, Cursor(start, since, limit))
 
     async def _fetch_page(self, key: str | None) -> HistoryPage:
-        return await self.use().requests.fetch(image_page(key))
+        return await self.use().sender.fetch(image_page(key))
 
     async def _made_by_rivals(self, search: Search) -> set[str]:
         """Return the URLs of jobs in progress that could have made the same image."""
         rivals = [job for job in self._jobs.values() if search.rivals(job.request)]
-        requests = self.use().requests
-        reports = [await requests.fetch(job.call()) for job in rivals]
+        sender = self.use().sender
+        reports = [await sender.fetch(job.call()) for job in rivals]
         return {report.result.url for report in reports if report.result is not None}
 
     async def drain(self) -> None:
@@ -222,3 +229,97 @@ def _check(engine: Engine) -> None:
             "the session belongs to another event loop, which is still alive; use one "
             "session a loop, or close this one there first"
         )
+
+
+class Engine:
+    """The transport, queues and background tasks of a session on the running loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        counters: Counters,
+        accept: Accept,
+        on_submit_end: Callable[[BaseException | None], None],
+        on_job_end: Callable[[Job[GeneratedImage]], None],
+    ) -> None:
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.process: int = os.getpid()
+        self.tasks: TaskOwner = TaskOwner()
+        self.turns: Turns = Turns(fitting(settings.limits, settings.http), self.loop)
+        self.transport: Transport = Transport(
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            timeout=settings.request_timeout,
+            http=settings.http,
+        )
+        self.sender: Sender = Sender(
+            transport=self.transport,
+            turns=self.turns,
+            retries=settings.retries,
+            counters=counters,
+        )
+        self.scheduler: Scheduler = Scheduler(
+            sender=self.sender,
+            tasks=self.tasks,
+            workers=self.turns.at_once,
+            job_timeout=settings.job_timeout,
+            on_end=on_job_end,
+        )
+        self.submitter: Submitter = Submitter(
+            sender=self.sender,
+            tasks=self.tasks,
+            accept=accept,
+            on_end=on_submit_end,
+        )
+        self._at_loop_end = _close_at_loop_end(self.transport)
+        # Up to its yield, so that the loop knows the generator; nothing is awaited.
+        _start(self._at_loop_end)
+        self._closing: asyncio.Task[None] | None = None
+
+    async def aclose(self, *, tell_jobs: Callable[[], None]) -> None:
+        """Close everything once; further callers wait for the same closing.
+
+        Cancelling this leaves the closing to go on in the background.
+
+        Args:
+            tell_jobs: Called when no further job id can become known.
+        """
+        if self._closing is None:
+            self._closing = self.tasks.spawn(
+                self._close(tell_jobs),
+                name="pictory-close",
+                context=contextvars.Context(),
+            )
+        await asyncio.wait([self._closing])
+        self._closing.result()
+
+    async def _close(self, tell_jobs: Callable[[], None]) -> None:
+        self.turns.close()
+        try:
+            await self.submitter.aclose()
+        finally:
+            self.scheduler.close()
+            tell_jobs()
+            await self.tasks.aclose()
+            await self._at_loop_end.aclose()
+
+
+async def _close_at_loop_end(transport: Transport) -> AsyncGenerator[None, None]:
+    """Close *transport* when this is closed: by us, or by the loop as it ends.
+
+    ``asyncio.run`` closes every async generator before it closes the loop. It is the
+    one moment at which sockets can still be closed for somebody who uses one session
+    in two runs, and who cannot close it in between.
+    """
+    try:
+        yield
+    finally:
+        await transport.aclose()
+
+
+def _start(generator: AsyncGenerator[None, None]) -> None:
+    try:
+        generator.asend(None).send(None)
+    except StopIteration:
+        return

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import warnings
 from collections.abc import AsyncIterable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 from yarl import URL
 
-from pictory_async._arguments import (
+from pictory_async._batch.batch import Batch
+from pictory_async._batch.options import OnUnknown, Progress, plan
+from pictory_async._batch.run import Run, Source
+from pictory_async._core.arguments import (
     checked_image,
-    given_options,
-    requested,
-    settings_for,
-)
-from pictory_async._batch import Batch
-from pictory_async._batch_plan import OnUnknown, Progress, checked_prompts, plan
-from pictory_async._batch_run import Run
-from pictory_async._batch_source import Source
-from pictory_async._checks import (
+    checked_job_id,
     checked_limit,
+    checked_prompts,
     checked_since,
     checked_start,
     checked_timeout,
+    given_options,
+    requested,
 )
-from pictory_async._download import save
-from pictory_async._errors import SessionClosedError, SubmissionUnknownError
-from pictory_async._handle import JobHandle
-from pictory_async._history import ImageHistory
-from pictory_async._lifetime import Lifetime
-from pictory_async._models import GeneratedImage, HistoryImage, ImageRequest
-from pictory_async._pace import Limits
-from pictory_async._polling import PollPolicy
-from pictory_async._retry import RetryPolicy
+from pictory_async._core.errors import SessionClosedError
+from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
+from pictory_async._core.unknown import SubmissionUnknownError
+from pictory_async._http.stats import SessionStats
+from pictory_async._jobs.handle import JobHandle
+from pictory_async._jobs.submit import submission_for
+from pictory_async._media.download import save
+from pictory_async._media.history import ImageHistory
+from pictory_async._policy.pace import Limits
+from pictory_async._policy.polling import PollPolicy
+from pictory_async._policy.retry import RetryPolicy
 from pictory_async._runtime import Runtime
-from pictory_async._submit import submission_for
+from pictory_async._settings import settings_for
 
 
-class PictorySession(Lifetime):
+class PictorySession:
     """A client of the image API: submits, follows, lists and downloads.
 
     ```python
@@ -92,7 +96,7 @@ class PictorySession(Lifetime):
             job_timeout=job_timeout,
             http=http,
         )
-        super().__init__(Runtime(settings))
+        self._runtime = Runtime(settings)
 
     # --- images -------------------------------------------------------------------
 
@@ -305,9 +309,9 @@ class PictorySession(Lifetime):
             SessionClosedError: The session is closed.
         """
         url, image_id = checked_image(image)
-        requests = self._runtime.use().requests
+        sender = self._runtime.use().sender
         return await save(
-            requests, url=url, image_id=image_id, to=to, overwrite=overwrite
+            sender, url=url, image_id=image_id, to=to, overwrite=overwrite
         )
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
@@ -332,3 +336,120 @@ class PictorySession(Lifetime):
             PictoryError: The history, or one of those jobs, could not be read.
         """
         return await self._runtime.reconcile(error)
+
+    # --- jobs ---------------------------------------------------------------------
+
+    def job(self, job_id: str) -> JobHandle[GeneratedImage]:
+        """Follow a job that was started anywhere, by its id. Needs a running loop.
+
+        A job that this session follows already keeps its handle; any other is asked
+        for at once.
+
+        Raises:
+            InvalidRequestError: This cannot be an id.
+            SessionClosedError: The session is closed.
+        """
+        self._runtime.use()
+        return self._runtime.follow(checked_job_id(job_id), None)
+
+    @property
+    def jobs(self) -> tuple[JobHandle[GeneratedImage], ...]:
+        """The handles still in progress, oldest first."""
+        return tuple(self._runtime.handles.values())
+
+    def poll_now(self, job_id: str) -> bool:
+        """Ask at once for a job in progress, instead of when the policy says.
+
+        For those who hear of jobs from elsewhere, such as from a webhook, and must
+        not take the word for it. An id that this session does not follow costs no
+        request. As it may be that of a submission under way, whose answer has not
+        arrived yet, it is remembered as long as there is one (the last 1,000 such
+        ids), and asked for when it turns out to be.
+
+        Returns:
+            Whether the job is in progress here. Returns immediately; asked for again
+            while a poll is in flight, there is one more poll after it.
+
+        Raises:
+            InvalidRequestError: This cannot be an id.
+            SessionClosedError: The session is closed.
+            WrongLoopError: Another loop, which is still alive, has the session.
+        """
+        return self._runtime.hint(checked_job_id(job_id))
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Wait until no job and no submission is in progress.
+
+        Cancelling this disturbs nothing.
+
+        Raises:
+            TimeoutError: *timeout* seconds were not enough; nothing was stopped.
+        """
+        checked_timeout(timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._runtime.drain()
+        except TimeoutError:
+            left = len(self._runtime.handles)
+            raise TimeoutError(f"{left} jobs are still in progress") from None
+
+    @property
+    def stats(self) -> SessionStats:
+        """The figures of the session so far. Costs no request; at any time, anywhere.
+
+        A picture of this moment that does not change any more; take two and subtract
+        to see what happened between them.
+        """
+        return self._runtime.counters.snapshot(jobs_in_flight=len(self.jobs))
+
+    # --- life ---------------------------------------------------------------------
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that the session is open on, and is to be closed on.
+
+        None before its first use, after `aclose`, and after that loop was closed.
+        """
+        return self._runtime.loop
+
+    async def __aenter__(self) -> Self:
+        """Open; leaving closes."""
+        self._runtime.use()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close; see `aclose`."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the session for good. Idempotent.
+
+        A request for an image that is on the wire gets 5 seconds to answer, so that
+        its job's id is known. Handles in progress end with `SessionClosedError`; the
+        jobs go on at the service. No task and no socket stays behind.
+
+        Cancelling this leaves the closing to go on in the background.
+
+        Raises:
+            WrongLoopError: Another loop, which is still alive, has the session.
+        """
+        await self._runtime.aclose()
+
+    def __del__(self) -> None:
+        """Warn of a session that was not closed."""
+        runtime = getattr(self, "_runtime", None)  # none if the constructor raised
+        if runtime is not None and runtime.loop is not None:
+            warnings.warn(
+                f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
+            )
+
+    def __repr__(self) -> str:
+        """Show the base URL and what is going on; never the key."""
+        jobs = f"{len(self._runtime.handles)} jobs in progress"
+        state = "closed" if self._runtime.closed else jobs
+        return f"<PictorySession {self._runtime.settings.base_url} {state}>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pictory_async._wire import Answer
+from pictory_async._core.wire import Answer
 
 _FOLDER = Path(__file__).parent
 

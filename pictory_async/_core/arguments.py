@@ -1,0 +1,176 @@
+"""Arguments that are checked before anything is sent."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterable, Iterable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pictory_async._core.errors import InvalidRequestError
+from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
+
+Prompt: TypeAlias = str | ImageRequest
+Prompts: TypeAlias = Iterable[Prompt] | AsyncIterable[Prompt]
+
+
+def checked_job_id(job_id: object) -> str:
+    """Return *job_id* if it can be one.
+
+    Raises:
+        InvalidRequestError: It is no text, blank, or would leave its place in a path.
+    """
+    if is_job_id(job_id):
+        return str(job_id)
+    reason = f"must be the id of a job, not {job_id!r:.60}"
+    raise InvalidRequestError(field="job_id", reason=reason)
+
+
+def is_job_id(job_id: object) -> bool:
+    """Say whether *job_id* is text that stays in its place in a path."""
+    return isinstance(job_id, str) and bool(job_id.strip(" .")) and job_id.isprintable()
+
+
+def checked_timeout(timeout: object, *, field: str = "timeout") -> float | None:
+    """Return *timeout* if it is None or seconds from 0.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is None or (number and 0 <= timeout < math.inf):  # type: ignore[operator]
+        return timeout  # type: ignore[return-value]
+    reason = f"must be seconds from 0, or None for no limit, not {timeout!r:.60}"
+    raise InvalidRequestError(field=field, reason=reason)
+
+
+def checked_since(since: object) -> datetime | None:
+    """Return *since* if it is None or an aware datetime.
+
+    Raises:
+        InvalidRequestError: It is not; a time without a zone could mean any day.
+    """
+    if since is None or (isinstance(since, datetime) and since.tzinfo is not None):
+        return since
+    reason = "must be a datetime with a time zone, such as datetime.now(UTC), or None"
+    raise InvalidRequestError(field="since", reason=reason)
+
+
+def checked_limit(limit: object) -> int | None:
+    """Return *limit* if it is None or a whole number from 0.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
+    if limit is None or (type(limit) is int and limit >= 0):
+        return limit
+    reason = f"must be a whole number of images from 0, or None, not {limit!r:.60}"
+    raise InvalidRequestError(field="limit", reason=reason)
+
+
+def checked_start(start: object) -> str | None:
+    """Return *start* if it is None or can be a page key.
+
+    Raises:
+        InvalidRequestError: It cannot.
+    """
+    if start is None or (isinstance(start, str) and start):
+        return start
+    reason = "must be the next_page_key of an earlier page, or None for the newest"
+    raise InvalidRequestError(field="start", reason=reason)
+
+
+def given_options(
+    model: str | None,
+    aspect_ratio: str | None,
+    style: str | None,
+    reference_image_url: str | None,
+    webhook: str | None,
+) -> dict[str, str | None]:
+    """Return the options of a request by their names."""
+    return {
+        "model": model,
+        "aspect_ratio": aspect_ratio,
+        "style": style,
+        "reference_image_url": reference_image_url,
+        "webhook": webhook,
+    }
+
+
+def requested(
+    prompt_or_request: str | ImageRequest, options: dict[str, Any]
+) -> ImageRequest:
+    """Return the request, with the options that were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(prompt_or_request, ImageRequest):
+        return prompt_or_request.override(**given) if given else prompt_or_request
+    return ImageRequest(prompt_or_request, **given)
+
+
+def checked_image(image: object) -> tuple[str, str]:
+    """Return the URL of *image* and an id for its file.
+
+    Raises:
+        InvalidRequestError: This is no image.
+    """
+    match image:
+        case GeneratedImage():
+            return image.url, image.job_id
+        case HistoryImage():
+            return image.url, image.id
+    reason = f"must be an image, not {type(image).__name__}"
+    raise InvalidRequestError(field="image", reason=reason)
+
+
+def checked_prompts(requests: Any) -> Prompts:
+    """Return *requests* if it is something that prompts can come from.
+
+    Raises:
+        InvalidRequestError: It is not, or it is a single one.
+    """
+    alone = isinstance(requests, str | bytes | ImageRequest)
+    if alone or not isinstance(requests, Iterable | AsyncIterable):
+        reason = (
+            "must be a list, or any other iterable or async iterable, of prompts or "
+            f"ImageRequests, not a single {type(requests).__name__}"
+        )
+        raise InvalidRequestError(field="requests", reason=reason)
+    return requests
+
+
+def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's word
+    """Return *credits* exactly if it is None or an amount above 0.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
+    if credits is None:
+        return None
+    try:
+        # By its text, so that 0.6 is 0.6.
+        amount = Decimal("NaN" if isinstance(credits, bool) else str(credits))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if amount.is_finite() and amount > 0:
+        return amount
+    reason = f"must be AI credits above 0, or None for no limit, not {credits!r:.60}"
+    raise InvalidRequestError(field="max_credits", reason=reason)
+
+
+def checked_max_in_flight(number: Any) -> int:
+    if type(number) is int and number >= 1:
+        return number
+    reason = f"must be a whole number from 1, not {number!r:.60}"
+    raise InvalidRequestError(field="max_in_flight", reason=reason)
+
+
+def checked_path(path: Any, *, field: str) -> Path | None:
+    if path is None:
+        return None
+    if isinstance(path, str | os.PathLike) and os.fspath(path):
+        return Path(path).absolute()  # where it is now, wherever the program goes
+    reason = f"must be a path or None, not {path!r:.60}"
+    raise InvalidRequestError(field=field, reason=reason)

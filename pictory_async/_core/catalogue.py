@@ -1,0 +1,91 @@
+"""The models, ratios and styles that the service documents."""
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+import attrs
+
+from pictory_async._core.log import log_undocumented
+
+
+@attrs.frozen
+class ModelInfo:
+    """What is documented of one model.
+
+    Attributes:
+        name: The name to ask for it by.
+        aspect_ratios: What it can draw; the first is its default.
+        credits_per_image: AI credits that one image costs.
+    """
+
+    name: str
+    aspect_ratios: tuple[str, ...]
+    credits_per_image: Decimal
+
+
+# [D] https://docs.pictory.ai/api-reference/ai-studio/generate-image, read 2026-11.
+_RATIOS = ("1:1", "16:9", "9:16")
+_CREDITS = {
+    "seedream3.0": "2",
+    "flux-schnell": "0.6",
+    "nanobanana": "4",
+    "nanobanana-pro": "14",
+}
+MODELS: Mapping[str, ModelInfo] = MappingProxyType({
+    name: ModelInfo(name, _RATIOS, Decimal(cost)) for name, cost in _CREDITS.items()
+})
+"""The documented models by name."""
+
+# [D] same page: "default seedream3.0".
+DEFAULT_MODEL = "seedream3.0"
+
+# [D] same page; no default.
+STYLES: tuple[str, ...] = (
+    "photorealistic",
+    "artistic",
+    "cartoon",
+    "minimalist",
+    "vintage",
+    "futuristic",
+)
+"""The documented styles."""
+
+
+def warn_if_undocumented(
+    for_model: str | None,
+    *,
+    model: str | None,
+    aspect_ratio: str | None,
+    style: str | None,
+) -> None:
+    """Log each value that the catalogue does not have; the service is the judge.
+
+    Args:
+        for_model: Whose ratios count.
+        model: None if it is not to be looked at; so for the others.
+        aspect_ratio: Likewise.
+        style: Likewise.
+    """
+    known = MODELS.get(for_model or DEFAULT_MODEL)
+    _warn("model", model, MODELS)
+    _warn("aspect_ratio", aspect_ratio, known.aspect_ratios if known else _RATIOS)
+    _warn("style", style, STYLES)
+
+
+def _warn(field: str, value: str | None, documented: Collection[str]) -> None:
+    if value is None or value in documented:
+        return
+    names = list(documented)
+    import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
+
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
+    log_undocumented(
+        "%s %.60r is not documented and is sent as given; the nearest documented "
+        "value is %r",
+        field,
+        value,
+        near[0],
+        field=field,
+        value=value,
+    )

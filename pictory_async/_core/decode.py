@@ -1,0 +1,276 @@
+"""JSON values to models: cattrs, without its silent coercion.
+
+Left to itself cattrs turns None into "None", "false" into True and 0.6 into 0.
+Here a required value is exact, an optional one that cannot be read is None, and its
+raw form is kept in *extra*: a paid picture is never lost for a missing number.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from itertools import repeat
+from operator import itemgetter
+from types import NoneType
+from typing import Any, Final, TypeVar
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, override
+
+from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
+
+ModelT = TypeVar("ModelT", GeneratedImage, HistoryImage)
+AttrsT = TypeVar("AttrsT")
+
+
+class UnreadableValue(Exception):  # noqa: N818 - a message between two modules
+    """A required value is missing or of another kind.
+
+    Attributes:
+        where: Its place below the object.
+        why: What was expected.
+    """
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+
+
+def _text(value: Any, _: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("expected a non-empty string")
+    return value
+
+
+def _maybe_text(value: Any, _: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _maybe_number(value: Any, _: object) -> Decimal | None:
+    """Return a number or a numeric text exactly; None for all else."""
+    match value:
+        case bool():
+            return None
+        case int() if abs(value) < 10**15:
+            return Decimal(value)
+        case float() if math.isfinite(value):
+            return Decimal(repr(value))  # its shortest text: 0.6 stays 0.6
+        case str() if _NUMBER.fullmatch(value):
+            return Decimal(value)
+        case _:
+            return None
+
+
+def _maybe_whole(value: Any, _: object) -> int | None:
+    number = _maybe_number(value, _)
+    # The bound keeps 1e300 from becoming an integer of 300 digits.
+    if number is None or abs(number) > 10**9 or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def _maybe_time(value: Any, _: object) -> datetime | None:
+    # [D] docs.pictory.ai/api-reference/ai-studio/get-images: "ISO 8601 creation
+    # timestamp"; every example ends in Z, and a time without a zone is taken for UTC.
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:  # as all examples are
+            return moment
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+_CONVERTER: Final = cattrs.Converter()
+_CONVERTER.register_structure_hook(str, _text)
+_CONVERTER.register_structure_hook(str | None, _maybe_text)
+_CONVERTER.register_structure_hook(int | None, _maybe_whole)
+_CONVERTER.register_structure_hook(Decimal | None, _maybe_number)
+_CONVERTER.register_structure_hook(datetime | None, _maybe_time)
+_CONVERTER.register_structure_hook(ImageRequest | None, lambda value, _: value)
+
+# [D] ai-studio/get-image-job; job_id and request are known here, not read.
+_IMAGE_NAMES: Final = {
+    "job_id": "job_id",
+    "request": "request",
+    "url": "url",
+    "width": "width",
+    "height": "height",
+    "credits_used": "aiCreditsUsed",
+}
+# [D] ai-studio/get-images
+_ITEM_NAMES: Final = {
+    "id": "id",
+    "url": "url",
+    "prompt": "prompt",
+    "model": "model",
+    "aspect_ratio": "aspectRatio",
+    "created_at": "createdDate",
+    "width": "width",
+    "height": "height",
+    "style": "style",
+    "reference_image_url": "referenceImageUrl",
+}
+
+
+def _reader(
+    cls: type[ModelT], names: Mapping[str, str]
+) -> Callable[[Mapping[str, Any]], ModelT]:
+    """Return a function from a JSON object to *cls*, with *extra* filled."""
+    overrides: Any = {here: override(rename=there) for here, there in names.items()}
+    build = make_dict_structure_fn(
+        cls, _CONVERTER, extra=override(omit=True), **overrides
+    )
+    here_by_wire = {there: here for here, there in names.items()}
+
+    def read(raw: Mapping[str, Any]) -> ModelT:
+        model: ModelT = build(raw, cls)
+        extra = {
+            name: value
+            for name, value in raw.items()
+            if name not in here_by_wire
+            or (value is not None and getattr(model, here_by_wire[name]) is None)
+        }
+        return attrs.evolve(model, extra=extra) if extra else model
+
+    return read
+
+
+@cache  # made at the first use: cattrs writes code for each, which takes its time
+def _image_reader() -> Callable[[Mapping[str, Any]], GeneratedImage]:
+    return _reader(GeneratedImage, _IMAGE_NAMES)
+
+
+@cache
+def _item_reader() -> Callable[[Mapping[str, Any]], HistoryImage]:
+    return _reader(HistoryImage, _ITEM_NAMES)
+
+
+_DOCUMENTED_NAMES: Final = frozenset(_ITEM_NAMES.values())
+_DOCUMENTED_FIELDS: Final = {"status", "url", "width", "height", "aiCreditsUsed"}
+_NUMBERS: Final = (int, float)
+_OPTIONAL: Final = {"style", "reference_image_url"}
+_WHOLE: Final = {"width", "height"}
+_FILLED: Final = {"id", "url"}
+
+
+def generated_image(
+    fields: Mapping[str, Any], *, job_id: str, request: ImageRequest | None
+) -> GeneratedImage:
+    """Return the picture that *fields*, which have a usable URL, describe."""
+    if image := _documented_image(fields, job_id, request):
+        return image
+    told = {name: value for name, value in fields.items() if name != "status"}
+    return _image_reader()(told | {"job_id": job_id, "request": request})
+
+
+def _documented_image(
+    fields: Mapping[str, Any], job_id: str, request: ImageRequest | None
+) -> GeneratedImage | None:
+    """Return a picture that is exactly as documented; None if it is any different.
+
+    2 us instead of 12 us by way of `_image_reader`, which is right for all of them.
+    """
+    get = fields.get
+    width, height, used = get("width", ""), get("height", ""), get("aiCreditsUsed", "")
+    if (
+        fields.keys() != _DOCUMENTED_FIELDS
+        or type(width) is not int
+        or type(height) is not int
+        or type(used) not in _NUMBERS
+        or not (0 <= width <= 10**9 >= height >= 0 <= used <= 10**9)
+    ):
+        return None
+    return GeneratedImage(
+        job_id=job_id,
+        url=fields["url"],
+        width=width,
+        height=height,
+        credits_used=_maybe_number(used, None),
+        request=request,
+    )
+
+
+def history_images(items: Sequence[Any]) -> tuple[HistoryImage, ...] | None:
+    """Return the pictures of a page that is exactly as documented; else None.
+
+    By column instead of by item: 1 us a picture, against 10 us by way of
+    `history_image`, which is right for all pages (one has 100).
+    """
+    if set(map(type, items)) != {dict}:
+        return None
+    if not _DOCUMENTED_NAMES.issuperset(set().union(*items)):
+        return None
+    try:
+        columns = {here: _column(items, here) for here in _ITEM_NAMES}
+    except (KeyError, ValueError):
+        return None
+    return _build(HistoryImage, columns | {"extra": [{} for _ in items]})
+
+
+def _column(items: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """Return a field of all items.
+
+    Raises:
+        KeyError, ValueError: It is not as documented.
+    """
+    wire = _ITEM_NAMES[name]
+    if name in _OPTIONAL:
+        values: list[Any] = [item.get(wire) for item in items]
+        good = set(map(type, values)) <= {str, NoneType}
+    else:
+        values = list(map(itemgetter(wire), items))
+        if name in _WHOLE:
+            good = set(map(type, values)) == {int}
+            good = good and -(10**9) <= min(values) <= max(values) <= 10**9
+        else:
+            good = set(map(type, values)) == {str}
+    if not good or (name in _FILLED and not all(values)):
+        raise ValueError(name)
+    return _times(values) if name == "created_at" else values
+
+
+def _times(texts: list[str]) -> list[datetime]:
+    times = list(map(datetime.fromisoformat, texts))
+    if any(time.tzinfo is not UTC for time in times):  # all examples are in UTC
+        raise ValueError("created_at")
+    return times
+
+
+def _build(
+    cls: type[AttrsT], columns: Mapping[str, Sequence[Any]]
+) -> tuple[AttrsT, ...]:
+    """Return instances of a frozen class with slots from the columns of its fields.
+
+    Through the slots themselves: 0.5 us instead of 2 us by its constructor, which has
+    nothing to check. `any` goes through the map, as setting returns None.
+    """
+    count = len(next(iter(columns.values())))
+    made = tuple(map(object.__new__, repeat(cls, count)))
+    for name, values in columns.items():
+        any(map(getattr(cls, name).__set__, made, values))
+    return made
+
+
+def history_image(item: object) -> HistoryImage:
+    """Return one item of the history.
+
+    Raises:
+        UnreadableValue: It is no object, or has no id or URL.
+    """
+    if not isinstance(item, dict):
+        raise UnreadableValue("", "expected an object")
+    try:
+        return _item_reader()(item)
+    except cattrs.ClassValidationError:
+        missing = "url" if isinstance(item.get("id"), str) and item["id"] else "id"
+        raise UnreadableValue(f".{missing}", "expected a non-empty string") from None

@@ -1,0 +1,158 @@
+"""What a session has done so far, in figures. Counting only: no clock, no loop."""
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from pictory_async._core.endpoints import Kind
+from pictory_async._core.errors import APIError, PictoryError, SessionClosedError
+from pictory_async._core.models import GeneratedImage
+from pictory_async._policy.retry import is_throttling
+
+
+@attrs.frozen(kw_only=True)
+class RequestStats:
+    """Requests of one kind, by how they ended. Each attempt counts.
+
+    Attributes:
+        ok: Answered as asked; also a poll that heard that its job has failed.
+        refused: Answered with a 3xx, a 4xx or ``success: false``; nothing was done.
+        failed: Not answered, not in a readable way, or with a 5xx.
+        throttled: Answered with 429 or 503: come back later.
+    """
+
+    ok: int = 0
+    refused: int = 0
+    failed: int = 0
+    throttled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.ok + self.refused + self.failed + self.throttled
+
+
+@attrs.frozen(kw_only=True)
+class SessionStats:
+    """What a session has done since it was made: a picture of one moment.
+
+    Attributes:
+        submits: Requests that ask for an image.
+        polls: Requests that ask how a job stands.
+        pages: Requests for a page of the history.
+        downloads: Requests for the file of an image.
+        retries: Requests that failed and are sent again, polls included.
+        throttled_seconds: Seconds that requests were told to wait because of 429 and
+            503, added up over all requests: more than has passed if many wait at once.
+        jobs_in_flight: Jobs that are followed now.
+        jobs_completed: Jobs that gave their image.
+        jobs_failed: Jobs that ended without: failed, expired, not found, timed out.
+        polls_per_job: Mean over the jobs that ended; None before the first.
+        credits_used: AI credits of the images that jobs gave, exact: as the service
+            told them, else by the price list.
+
+    Requests that were cancelled on the way are in none of the counts.
+    """
+
+    submits: RequestStats = RequestStats()
+    polls: RequestStats = RequestStats()
+    pages: RequestStats = RequestStats()
+    downloads: RequestStats = RequestStats()
+    retries: int = 0
+    throttled_seconds: float = 0.0
+    jobs_in_flight: int = 0
+    jobs_completed: int = 0
+    jobs_failed: int = 0
+    polls_per_job: float | None = None
+    credits_used: Decimal = Decimal(0)
+
+
+class Counters:
+    """Counts what `SessionStats` shows.
+
+    The figures of requests that went well are bare numbers in a table: that is all
+    that may be done for each of them.
+    """
+
+    __slots__ = (
+        "completed",
+        "credits_used",
+        "job_failures",
+        "job_polls",
+        "ok",
+        "retries",
+        "throttled_seconds",
+        "trouble",
+    )
+
+    def __init__(self) -> None:
+        self.ok: dict[Kind, int] = dict.fromkeys(Kind, 0)
+        self.trouble: dict[tuple[Kind, str], int] = {}
+        self.retries: int = 0
+        self.throttled_seconds: float = 0.0
+        self.completed: int = 0
+        self.job_failures: int = 0
+        self.job_polls: int = 0
+        self.credits_used: Decimal = Decimal(0)
+
+    def attempt_failed(self, kind: Kind, error: PictoryError) -> None:
+        """Count an attempt that ended in *error*."""
+        if isinstance(error, SessionClosedError):
+            return  # it was not made
+        key = kind, _outcome(error)
+        self.trouble[key] = self.trouble.get(key, 0) + 1
+
+    def retry(self, error: PictoryError, *, after: float) -> None:
+        """Count a request that is sent again *after* so many seconds."""
+        self.retries += 1
+        if is_throttling(error):
+            self.throttled_seconds += after
+
+    def job_ended(self, *, polls: int, result: Any) -> None:
+        """Count a job that has ended; *result* is None if it gave nothing."""
+        self.job_polls += polls
+        if result is None:
+            self.job_failures += 1
+            return
+        self.completed += 1
+        self.credits_used += _credits(result)
+
+    def snapshot(self, *, jobs_in_flight: int) -> SessionStats:
+        """Return the figures of this moment."""
+        ended = self.completed + self.job_failures
+        return SessionStats(
+            submits=self._requests(Kind.SUBMIT),
+            polls=self._requests(Kind.POLL),
+            pages=self._requests(Kind.PAGE),
+            downloads=self._requests(Kind.DOWNLOAD),
+            retries=self.retries,
+            throttled_seconds=self.throttled_seconds,
+            jobs_in_flight=jobs_in_flight,
+            jobs_completed=self.completed,
+            jobs_failed=self.job_failures,
+            polls_per_job=self.job_polls / ended if ended else None,
+            credits_used=self.credits_used,
+        )
+
+    def _requests(self, kind: Kind) -> RequestStats:
+        bad = {
+            name: self.trouble.get((kind, name), 0)
+            for name in ("refused", "failed", "throttled")
+        }
+        return RequestStats(ok=self.ok[kind], **bad)
+
+
+def _outcome(error: PictoryError) -> str:
+    if is_throttling(error):
+        return "throttled"
+    if isinstance(error, APIError) and 200 <= error.status < 500:
+        return "refused"
+    return "failed"
+
+
+def _credits(image: GeneratedImage) -> Decimal:
+    charged = image.credits_used
+    if charged is None and image.request is not None:
+        charged = image.request.estimated_credits
+    return Decimal(0) if charged is None else charged

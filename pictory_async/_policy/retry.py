@@ -1,0 +1,204 @@
+"""What to do after a failed request: one table, without a clock."""
+
+import math
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from pictory_async._core.errors import (
+    APIError,
+    InvalidResponseError,
+    PictoryError,
+    TransportError,
+)
+
+Rand = Callable[[], float]
+
+# Seconds; else a policy without waits would ask for ever, and as fast as it can.
+_SHORTEST_THROTTLE = 0.05
+
+# 2**64 times any delay is beyond every maximum, and does not overflow.
+_MOST_DOUBLINGS = 64
+
+
+def _not_negative(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{attribute.name} must be 0 or more, not {value!r}")
+
+
+@attrs.frozen
+class RetryPolicy:
+    """How failed requests are tried again. Times are in seconds.
+
+    Attributes:
+        attempts: Tries for one request; 1 means no retry.
+        first: The longest wait after the first failure.
+        factor: By which the longest wait grows with each failure.
+        maximum: What it grows to. The wait is drawn between 0 and it ("full jitter").
+        max_retry_after: The longest ``Retry-After`` that is obeyed; a longer one is
+            raised to the caller.
+        throttled_for: How long one request waits out 429 and 503 in all. These do
+            not use up *attempts*.
+
+    A paid request is tried again only where it certainly created nothing.
+    """
+
+    attempts: int = attrs.field(
+        default=5,
+        validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)],
+    )
+    first: float = attrs.field(default=0.5, kw_only=True, validator=_not_negative)
+    factor: float = attrs.field(
+        default=2.0,
+        kw_only=True,
+        validator=[attrs.validators.ge(1), attrs.validators.le(1000)],
+    )
+    maximum: float = attrs.field(default=20.0, kw_only=True, validator=_not_negative)
+    max_retry_after: float = attrs.field(
+        default=120.0, kw_only=True, validator=_not_negative
+    )
+    throttled_for: float = attrs.field(
+        default=300.0, kw_only=True, validator=_not_negative
+    )
+
+    def delay(self, *, failures: int, rand: Rand = random.random) -> float:
+        """Return the seconds to wait after so many *failures* (1 after the first)."""
+        grown = self.first * self.factor ** min(failures - 1, _MOST_DOUBLINGS)
+        return rand() * min(grown, self.maximum)
+
+
+@attrs.frozen
+class Tally:
+    """What one request has been through.
+
+    Attributes:
+        failures: Failures that use up attempts.
+        throttles: Times it was told to slow down.
+        throttled: Seconds waited for that.
+    """
+
+    failures: int = 0
+    throttles: int = 0
+    throttled: float = 0.0
+
+
+@attrs.frozen
+class TryAgain:
+    """Wait *after* seconds, then send it again; *tally* is the new count."""
+
+    after: float
+    tally: Tally
+
+
+@attrs.frozen
+class GiveUp:
+    """Raise *error*: nothing was created, or the request was free."""
+
+    error: PictoryError
+
+
+@attrs.frozen
+class LeaveOpen:
+    """A paid request may have created a job: never send it again."""
+
+    cause: PictoryError
+
+
+def decide(
+    error: PictoryError,
+    *,
+    paid: bool,
+    tally: Tally,
+    policy: RetryPolicy,
+    rand: Rand = random.random,
+) -> TryAgain | GiveUp | LeaveOpen:
+    """Say what follows from *error*, the failure of one attempt."""
+    if is_throttling(error):
+        return _after_throttling(error, tally, policy, rand)
+    if paid and _may_have_created_a_job(error):
+        return LeaveOpen(error)
+    if (
+        not _is_worth_repeating(error, paid=paid)
+        or tally.failures + 1 >= policy.attempts
+    ):
+        return GiveUp(error)
+    counted = attrs.evolve(tally, failures=tally.failures + 1)
+    return TryAgain(policy.delay(failures=counted.failures, rand=rand), counted)
+
+
+def is_throttling(error: PictoryError) -> bool:
+    """Say whether *error* asks the whole session to slow down."""
+    return isinstance(error, APIError) and error.status in {429, 503}
+
+
+def _after_throttling(
+    error: PictoryError, tally: Tally, policy: RetryPolicy, rand: Rand
+) -> TryAgain | GiveUp:
+    asked = error.retry_after
+    counted = attrs.evolve(tally, throttles=tally.throttles + 1)
+    # "0" tells nothing, and obeyed it would never use up the time for throttling.
+    backoff = policy.delay(failures=counted.throttles, rand=rand)
+    after = asked or max(backoff, _SHORTEST_THROTTLE)
+    counted = attrs.evolve(counted, throttled=tally.throttled + after)
+    too_long = (
+        after > policy.max_retry_after or counted.throttled > policy.throttled_for
+    )
+    return GiveUp(error) if too_long else TryAgain(after, counted)
+
+
+def _may_have_created_a_job(error: PictoryError) -> bool:
+    match error:
+        case TransportError(sent=sent):
+            return sent
+        case InvalidResponseError():
+            return True
+        case APIError(status=status):
+            # [D] 500: "Retry the request after a brief delay". A gateway's 502 or
+            # 504 says nothing of what the service behind it did.
+            return (status >= 500 and status != 500) or status < 200
+        case _:
+            return False
+
+
+def _is_worth_repeating(error: PictoryError, *, paid: bool) -> bool:
+    match error:
+        case TransportError() | InvalidResponseError():
+            return True
+        case APIError(status=status):
+            return status == 500 if paid else not 400 <= status <= 499
+        case _:
+            return False
+
+
+def read_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for.
+
+    Args:
+        value: Seconds, or a date (RFC 9110, 10.2.3).
+        now: The answer's own date, or the clock's: what a date is measured from.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return _seconds_until(value, now)
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def read_date(value: str | None) -> datetime | None:
+    """Return the moment in an HTTP date; None if it cannot be read."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _seconds_until(value: str, now: datetime) -> float | None:
+    moment = read_date(value)
+    return None if moment is None else max((moment - now).total_seconds(), 0.0)

@@ -1,0 +1,134 @@
+"""Where the session's settings come from, and which are refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from pictory_async._core.arguments import checked_timeout
+from pictory_async._core.errors import ConfigurationError, InvalidRequestError
+from pictory_async._policy.adaptive import Adaptive
+from pictory_async._policy.pace import Limits
+from pictory_async._policy.polling import PollPolicy
+from pictory_async._policy.retry import RetryPolicy
+
+# [D] https://docs.pictory.ai/api-reference
+DEFAULT_BASE_URL: Final = "https://api.pictory.ai/pictoryapis"
+
+
+class ApiKey(str):
+    """A key that can be used as a header and does not show in a representation."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Hide the key: it may stand in a dict that somebody logs."""
+        return "<API key>"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a session was set up with."""
+
+    api_key: ApiKey
+    base_url: URL
+    polling: PollPolicy
+    retries: RetryPolicy
+    limits: Limits
+    request_timeout: float
+    job_timeout: float | None
+    http: aiohttp.ClientSession | None = attrs.field(repr=False)
+
+
+def settings_for(
+    *,
+    api_key: str | None,
+    base_url: str | URL | None,
+    polling: PollPolicy | None,
+    retries: RetryPolicy | None,
+    limits: Limits | None,
+    request_timeout: float,
+    job_timeout: float | None,
+    http: aiohttp.ClientSession | None,
+) -> Settings:
+    """Return the settings of a session; see `PictorySession`.
+
+    Raises:
+        ConfigurationError: There is no usable key or base URL.
+        InvalidRequestError: A time is not allowed.
+    """
+    if not checked_timeout(request_timeout, field="request_timeout"):
+        reason = "must be seconds above 0"
+        raise InvalidRequestError(field="request_timeout", reason=reason)
+    return Settings(
+        api_key=find_api_key(api_key, os.environ),
+        base_url=find_base_url(base_url, os.environ),
+        polling=polling or Adaptive(),
+        retries=retries or RetryPolicy(),
+        limits=limits or Limits(),
+        request_timeout=request_timeout,
+        job_timeout=checked_timeout(job_timeout, field="job_timeout"),
+        http=http,
+    )
+
+
+def find_api_key(given: object, environment: Mapping[str, str]) -> ApiKey:
+    """Return the key to use: *given*, else ``$PICTORY_API_KEY``.
+
+    Raises:
+        ConfigurationError: There is none, or it cannot be a header's value.
+    """
+    source = "api_key" if given is not None else "$PICTORY_API_KEY"
+    key = environment.get("PICTORY_API_KEY", "") if given is None else given
+    if not isinstance(key, str) or not key:
+        raise ConfigurationError(
+            "no API key: pass api_key= or set $PICTORY_API_KEY; "
+            "https://app.pictory.ai/api-access shows yours"
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        # The usual causes: a line break from a file, and a "Bearer " in front,
+        # which the service does not want [D] ("raw, do NOT use a Bearer prefix").
+        raise ConfigurationError(
+            f"{source} must be visible ASCII characters only: no spaces, no line "
+            "break, no 'Bearer' in front"
+        )
+    return ApiKey(key)
+
+
+def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> URL:
+    """Return the API's base URL, without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is not https (http is for loopback only), not
+            absolute, or carries a user, query or fragment.
+    """
+    text = given or environment.get("PICTORY_API_BASE_URL") or DEFAULT_BASE_URL
+    try:
+        url = URL(str(text))
+    except ValueError:  # whose text would repeat a password
+        raise ConfigurationError("base_url is not a readable URL") from None
+    if url.scheme not in {"https", "http"} or not url.host:
+        raise ConfigurationError("base_url must be an absolute https:// URL")
+    if url.user or url.password or url.query_string or url.fragment:
+        raise ConfigurationError("base_url must have no user, query or fragment")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError(
+            "base_url must be https: over plain http the API key could be read on "
+            "the way (http is accepted for this machine only)"
+        )
+    return url.with_path(url.path.rstrip("/"))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Tests of jobs, from their submission to their result."""

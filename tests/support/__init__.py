@@ -1,0 +1,1 @@
+"""What several tests use: servers, and programs that are killed."""
