@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from pictory_async._core.endpoints import image_job, image_page
+from pictory_async._core.endpoints import Call, image_job, image_page
 from pictory_async._core.errors import SessionClosedError, WrongLoopError
 from pictory_async._core.log import log_closed
 from pictory_async._core.models import (
@@ -31,10 +32,13 @@ from pictory_async._http.turns import Turns
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.job import Job
 from pictory_async._jobs.scheduler import Scheduler
-from pictory_async._jobs.submit import Accept, Submitter
+from pictory_async._jobs.submit import Accept, Submission, Submitter
+from pictory_async._media.download import save
 from pictory_async._media.history import Cursor, ImageHistory
 from pictory_async._settings import Settings
 from pictory_async._tasks import Signal, TaskOwner
+
+ValueT = TypeVar("ValueT")
 
 # Ids heard of before their submission was answered; more means that they are made up.
 _MOST_EARLY = 1000
@@ -82,7 +86,7 @@ class Runtime:
             self._engine = Engine(
                 self.settings,
                 counters=self.counters,
-                accept=self.follow,
+                accept=self.attach,
                 on_submit_end=self._on_submit_end,
                 on_job_end=self._on_job_end,
             )
@@ -100,6 +104,39 @@ class Runtime:
             _check(self._engine)
         else:
             self.use()
+
+    async def submit(
+        self, submission: Submission, *, until: float | None = None
+    ) -> JobHandle[GeneratedImage]:
+        """Send a paid request; see `Submitter.submit` and `Submitter.submit_before`."""
+        submitter = self.use().submitter
+        if until is None:
+            return await submitter.submit(submission)
+        return await submitter.submit_before(until, submission)
+
+    async def fetch(self, call: Call[ValueT]) -> ValueT:
+        """Send a free request as often as is worth while; return its value."""
+        return await self.use().sender.fetch(call)
+
+    async def save(
+        self,
+        *,
+        url: str,
+        image_id: str,
+        to: str | os.PathLike[str],
+        overwrite: bool,
+    ) -> Path:
+        """Download *url*; see `PictorySession.download`."""
+        sender = self.use().sender
+        return await save(
+            sender, url=url, image_id=image_id, to=to, overwrite=overwrite
+        )
+
+    def spawn(
+        self, coro: Coroutine[Any, Any, ValueT], *, name: str
+    ) -> asyncio.Task[ValueT]:
+        """Start a task that ends at the latest when the session closes."""
+        return self.use().tasks.spawn(coro, name=name)
 
     def poll_now(self, job: Job[Any]) -> None:
         """Ask for *job* at once."""
@@ -121,8 +158,8 @@ class Runtime:
                 del self._early[next(iter(self._early))]
         return False
 
-    def follow(
-        self, job_id: str, request: ImageRequest | None
+    def attach(
+        self, job_id: str, request: ImageRequest | None = None
     ) -> JobHandle[GeneratedImage]:
         """Return the handle of *job_id*, and have it polled.
 
@@ -168,7 +205,7 @@ class Runtime:
         return ImageHistory(self._fetch_page, Cursor(start, since, limit))
 
     async def _fetch_page(self, key: str | None) -> HistoryPage:
-        return await self.use().sender.fetch(image_page(key))
+        return await self.fetch(image_page(key))
 
     async def _made_by_rivals(self, search: Search) -> set[str]:
         """Return the URLs of jobs in progress that could have made the same image."""

@@ -35,7 +35,6 @@ from pictory_async._core.unknown import SubmissionUnknownError
 from pictory_async._http.stats import SessionStats
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.submit import submission_for
-from pictory_async._media.download import save
 from pictory_async._media.history import ImageHistory
 from pictory_async._policy.pace import Limits
 from pictory_async._policy.polling import PollPolicy
@@ -102,7 +101,7 @@ class PictorySession:
 
     async def submit(
         self,
-        prompt_or_request: str | ImageRequest,
+        prompt: str | ImageRequest,
         *,
         model: str | None = None,
         aspect_ratio: str | None = None,
@@ -113,7 +112,7 @@ class PictorySession:
         """Ask for an image; return its handle once the service accepted the job.
 
         Args:
-            prompt_or_request: A prompt of 5 to 5,000 characters, or an `ImageRequest`,
+            prompt: What to draw, in 5 to 5,000 characters, or an `ImageRequest`,
                 whose fields the options override.
             model: A name of `MODELS`; the service's default is ``seedream3.0``.
             aspect_ratio: Such as ``"16:9"``; the model's first by default.
@@ -132,12 +131,12 @@ class PictorySession:
             SessionClosedError: The session is closed; nothing was sent.
         """
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        submission = submission_for(requested(prompt_or_request, given))
-        return await self._runtime.use().submitter.submit(submission)
+        submission = submission_for(requested(prompt, given))
+        return await self._runtime.submit(submission)
 
     async def generate(
         self,
-        prompt_or_request: str | ImageRequest,
+        prompt: str | ImageRequest,
         *,
         model: str | None = None,
         aspect_ratio: str | None = None,
@@ -149,7 +148,7 @@ class PictorySession:
         """Ask for an image and wait for it: `submit`, then ``await`` the handle.
 
         Args:
-            prompt_or_request: As for `submit`, like the options.
+            prompt: As for `submit`, like the options.
             model: As for `submit`.
             aspect_ratio: As for `submit`.
             style: As for `submit`.
@@ -168,19 +167,18 @@ class PictorySession:
         """
         checked_timeout(timeout)
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        request = requested(prompt_or_request, given)
-        del given, prompt_or_request  # not kept for as long as the job takes
+        request = requested(prompt, given)
+        del given, prompt  # not kept for as long as the job takes
         if timeout is None:
-            submit = self._runtime.use().submitter.submit
-            return await (await submit(submission_for(request)))
-        engine, submission = self._runtime.use(), submission_for(request)
-        until = engine.loop.time() + timeout
-        handle = await engine.submitter.submit_before(until, submission)
-        return await handle.result(timeout=max(until - engine.loop.time(), 0))
+            return await (await self._runtime.submit(submission_for(request)))
+        now = asyncio.get_running_loop().time
+        until = now() + timeout
+        handle = await self._runtime.submit(submission_for(request), until=until)
+        return await handle.result(timeout=max(until - now(), 0))
 
     def generate_many(
         self,
-        requests: Iterable[str | ImageRequest] | AsyncIterable[str | ImageRequest],
+        prompts: Iterable[str | ImageRequest] | AsyncIterable[str | ImageRequest],
         *,
         model: str | None = None,
         aspect_ratio: str | None = None,
@@ -205,7 +203,7 @@ class PictorySession:
         Nothing is read or sent before the iteration begins.
 
         Args:
-            requests: Prompts or `ImageRequest` objects, from any iterable or async
+            prompts: Texts or `ImageRequest` objects, from any iterable or async
                 iterable of any length. They are pulled when it is their turn, never
                 more than *max_in_flight* ahead of the outcomes you have taken. An
                 iterable is asked on the event loop; one that is slow to answer should
@@ -256,7 +254,7 @@ class PictorySession:
         )
         if self._runtime.closed:
             raise SessionClosedError
-        source = Source(checked_prompts(requests))
+        source = Source(checked_prompts(prompts))
         return Batch(Run(source=source, plan=settled, runtime=self._runtime))
 
     def history(
@@ -309,9 +307,8 @@ class PictorySession:
             SessionClosedError: The session is closed.
         """
         url, image_id = checked_image(image)
-        sender = self._runtime.use().sender
-        return await save(
-            sender, url=url, image_id=image_id, to=to, overwrite=overwrite
+        return await self._runtime.save(
+            url=url, image_id=image_id, to=to, overwrite=overwrite
         )
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
@@ -350,7 +347,7 @@ class PictorySession:
             SessionClosedError: The session is closed.
         """
         self._runtime.use()
-        return self._runtime.follow(checked_job_id(job_id), None)
+        return self._runtime.attach(checked_job_id(job_id))
 
     @property
     def jobs(self) -> tuple[JobHandle[GeneratedImage], ...]:

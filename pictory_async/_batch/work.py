@@ -120,7 +120,7 @@ class Work:
             self._tally.submitted += 1
             price = self._price_of(found, request)
             self._purse.budget.take_up(price)
-            handle = self._runtime.follow(found.job_id, None)
+            handle = self._runtime.attach(found.job_id)
             return await self._follow(handle, request, found, price), found
         if self._plan.on_unknown == "resubmit":
             return await self._generate(index, request, found)
@@ -318,7 +318,7 @@ class Work:
                 if image is not None:
                     self._runtime.claims.take(image.url, now=datetime.now(UTC))
             elif other.job_id is not None:  # whose image may be in the history by now
-                self._runtime.follow(other.job_id, None)
+                self._runtime.attach(other.job_id)
 
     def _other_image(
         self, other: Record, request: ImageRequest

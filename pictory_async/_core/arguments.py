@@ -100,14 +100,12 @@ def given_options(
     }
 
 
-def requested(
-    prompt_or_request: str | ImageRequest, options: dict[str, Any]
-) -> ImageRequest:
+def requested(prompt: str | ImageRequest, options: dict[str, Any]) -> ImageRequest:
     """Return the request, with the options that were given."""
     given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(prompt_or_request, ImageRequest):
-        return prompt_or_request.override(**given) if given else prompt_or_request
-    return ImageRequest(prompt_or_request, **given)
+    if isinstance(prompt, ImageRequest):
+        return prompt.override(**given) if given else prompt
+    return ImageRequest(prompt, **given)
 
 
 def checked_image(image: object) -> tuple[str, str]:
@@ -125,20 +123,20 @@ def checked_image(image: object) -> tuple[str, str]:
     raise InvalidRequestError(field="image", reason=reason)
 
 
-def checked_prompts(requests: Any) -> Prompts:
-    """Return *requests* if it is something that prompts can come from.
+def checked_prompts(prompts: Any) -> Prompts:
+    """Return *prompts* if it is something that prompts can come from.
 
     Raises:
         InvalidRequestError: It is not, or it is a single one.
     """
-    alone = isinstance(requests, str | bytes | ImageRequest)
-    if alone or not isinstance(requests, Iterable | AsyncIterable):
+    alone = isinstance(prompts, str | bytes | ImageRequest)
+    if alone or not isinstance(prompts, Iterable | AsyncIterable):
         reason = (
             "must be a list, or any other iterable or async iterable, of prompts or "
-            f"ImageRequests, not a single {type(requests).__name__}"
+            f"ImageRequests, not a single {type(prompts).__name__}"
         )
-        raise InvalidRequestError(field="requests", reason=reason)
-    return requests
+        raise InvalidRequestError(field="prompts", reason=reason)
+    return prompts
 
 
 def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's word

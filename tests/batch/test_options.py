@@ -64,7 +64,7 @@ def test_bad_argument_is_named(field: str, value: object) -> None:
 @pytest.mark.parametrize("value", ["one prompt", b"x", ImageRequest("A fox"), 7, None])
 def test_a_single_prompt_is_no_batch(value: object) -> None:
     """A text is an iterable of letters, and nobody means that."""
-    with pytest.raises(InvalidRequestError, match="requests"):
+    with pytest.raises(InvalidRequestError, match="prompts"):
         checked_prompts(value)
 
 
