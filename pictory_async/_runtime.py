@@ -1,4 +1,4 @@
-"""What stands behind a session: the engine of the present loop, and the jobs."""
+"""Behind a session: what outlives its event loop, and what is open on one."""
 
 from __future__ import annotations
 
@@ -6,74 +6,63 @@ import asyncio
 import contextvars
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pictory_async._core.endpoints import Call, image_job, image_page
+from pictory_async._core.endpoints import IMAGES, Call, image_page, product_of
 from pictory_async._core.errors import SessionClosedError, WrongLoopError
-from pictory_async._core.log import log_closed
-from pictory_async._core.models import (
-    GeneratedImage,
-    HistoryImage,
-    HistoryPage,
-    ImageRequest,
-)
-from pictory_async._core.unknown import (
-    Claims,
-    Search,
-    SubmissionUnknownError,
-    search_for,
-)
+from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
+from pictory_async._core.unknown import Claims, SubmissionUnknownError, search_for
 from pictory_async._http.sender import Sender
-from pictory_async._http.stats import Counters
 from pictory_async._http.transport import Transport, fitting
 from pictory_async._http.turns import Turns
 from pictory_async._jobs.handle import JobHandle
-from pictory_async._jobs.job import Job
+from pictory_async._jobs.jobs import Jobs
 from pictory_async._jobs.scheduler import Scheduler
-from pictory_async._jobs.submit import Accept, Submission, Submitter
+from pictory_async._jobs.submit import Submission, Submitter
 from pictory_async._media.download import save
 from pictory_async._media.history import Cursor, ImageHistory
 from pictory_async._settings import Settings
-from pictory_async._tasks import Signal, TaskOwner
+from pictory_async._tasks import TaskOwner
 
 ValueT = TypeVar("ValueT")
 
-# Ids heard of before their submission was answered; more means that they are made up.
-_MOST_EARLY = 1000
-
 
 class Runtime:
-    """Opens an engine on first use, and keeps the jobs, which may outlive it.
+    """The jobs of a session, and what it has open on the loop that it belongs to.
 
-    A job that was in progress when its loop was closed is followed on by the engine
-    of the next one.
+    It opens on first use. A job that was in progress when its loop was closed is
+    polled on the next one.
+
+    Attributes:
+        settings: What the session was set up with.
+        jobs: Everything in progress.
+        closed: Whether the session was closed for good.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings: Settings = settings
-        self.counters: Counters = Counters()
+        self.jobs: Jobs = Jobs(job_timeout=settings.job_timeout)
         self.closed: bool = False
-        self.handles: dict[str, JobHandle[GeneratedImage]] = {}
-        self._jobs: dict[str, Job[GeneratedImage]] = {}
-        self._engine: Engine | None = None
-        self.claims: Claims = Claims()
-        # Of batches that were left; the next one on the same file waits for them.
         self.closing_journals: dict[str, asyncio.Task[None]] = {}
-        self._early: dict[str, None] = {}  # in the order of hearing; see `hint`
-        self._quieter = Signal()
+        self._open: OpenLoop | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop on which something would be left open if this were forgotten now."""
-        engine = self._engine
-        if self.closed or engine is None or engine.loop.is_closed():
+        here = self._open
+        if self.closed or here is None or here.loop.is_closed():
             return None
-        return engine.loop
+        return here.loop
 
-    def use(self) -> Engine:
-        """Return the engine of the running loop; open it if there is none.
+    @property
+    def claims(self) -> Claims:
+        """The images that are known to belong to a job of this session."""
+        return self.jobs.claims
+
+    def use(self) -> OpenLoop:
+        """Return what is open on the running loop; open it if nothing is.
 
         Raises:
             SessionClosedError: Closed is closed.
@@ -81,29 +70,48 @@ class Runtime:
         """
         if self.closed:
             raise SessionClosedError
-        if self._engine is None or self._engine.loop.is_closed():
-            self.closing_journals.clear()  # their tasks ended with their loop, or never
-            self._engine = Engine(
-                self.settings,
-                counters=self.counters,
-                accept=self.attach,
-                on_submit_end=self._on_submit_end,
-                on_job_end=self._on_job_end,
-            )
-            for job in list(self._jobs.values()):  # some may be overdue, and end here
-                self._engine.scheduler.follow(job)
-        _check(self._engine)
-        return self._engine
+        if self._open is None or self._open.loop.is_closed():
+            self.closing_journals.clear()
+            self.jobs.forget_submissions()
+            self._open = OpenLoop(self.settings, jobs=self.jobs, accept=self._accept)
+            for job in self.jobs:
+                if not job.done():  # one that is overdue ends the others like it
+                    self._open.scheduler.resume(job)
+        _check(self._open)
+        return self._open
+
+    # --- for handles ----------------------------------------------------------------
 
     def enter(self) -> None:
         """Check that the running loop may wait for these jobs.
 
-        While the session closes it may: they are told how that ends.
+        While the session closes it may: closing ends the jobs.
         """
-        if self.closed and self._engine and not self._engine.loop.is_closed():
-            _check(self._engine)
+        if self.closed and self._open and not self._open.loop.is_closed():
+            _check(self._open)
         else:
             self.use()
+
+    def now(self) -> float:
+        """Return the present time of the loop that the session was last open on."""
+        assert self._open is not None  # noqa: S101 - jobs come from an open session
+        return self._open.loop.time()
+
+    def poll_now(self, job_id: str) -> bool:
+        """Poll *job_id* immediately if it is in progress here; return whether it is.
+
+        Any other id costs no request. While a submission is under way it may be the
+        id that the answer will bring, so it is kept until then.
+        """
+        scheduler = self.use().scheduler
+        job = self.jobs.get(job_id)
+        if job is None:
+            self.jobs.announce(job_id)
+            return False
+        scheduler.poll_now(job)
+        return True
+
+    # --- verbs ----------------------------------------------------------------------
 
     async def submit(
         self, submission: Submission, *, until: float | None = None
@@ -113,6 +121,11 @@ class Runtime:
         if until is None:
             return await submitter.submit(submission)
         return await submitter.submit_before(until, submission)
+
+    def attach(self, job_id: str) -> JobHandle[GeneratedImage]:
+        """Return the handle of a job that was started anywhere, and have it polled."""
+        self.use()
+        return self._follow(job_id, None)
 
     async def fetch(self, call: Call[ValueT]) -> ValueT:
         """Send a free request as often as is worth while; return its value."""
@@ -138,62 +151,6 @@ class Runtime:
         """Start a task that ends at the latest when the session closes."""
         return self.use().tasks.spawn(coro, name=name)
 
-    def poll_now(self, job: Job[Any]) -> None:
-        """Ask for *job* at once."""
-        self.use().scheduler.poll_now(job)
-
-    def hint(self, job_id: str) -> bool:
-        """Ask for *job_id* at once if it is in progress here, and say so.
-
-        Any other id costs no request. While a submission is under way it may be the
-        id that the answer will bring, so it is kept until then.
-        """
-        engine = self.use()
-        if job_id in self._jobs:
-            engine.scheduler.poll_now(self._jobs[job_id])
-            return True
-        if engine.submitter.busy:
-            self._early[job_id] = None
-            if len(self._early) > _MOST_EARLY:
-                del self._early[next(iter(self._early))]
-        return False
-
-    def attach(
-        self, job_id: str, request: ImageRequest | None = None
-    ) -> JobHandle[GeneratedImage]:
-        """Return the handle of *job_id*, and have it polled.
-
-        Nothing is awaited here, so an id that is known cannot be lost. While the
-        session closes, the last ids come in too, and are told like the others.
-        """
-        if job_id in self.handles:
-            return self.handles[job_id]
-        engine = self._engine
-        assert engine is not None  # noqa: S101 - ids come from an open engine
-        job = Job(
-            job_id,
-            endpoint=image_job,
-            request=request,
-            policy=self.settings.polling,
-            now=engine.turns.now,
-        )
-        handle = JobHandle(job, follower=self)
-        self._jobs[job_id], self.handles[job_id] = job, handle
-        engine.scheduler.follow(job)
-        if job_id in self._early:
-            del self._early[job_id]
-            engine.scheduler.poll_now(job)
-        return handle
-
-    async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
-        """Look in the history for what *error* left open."""
-        search = search_for(error, job_timeout=self.settings.job_timeout)
-        history = self.history(since=search.earliest)
-        matching = [image async for image in history if search.matches(image)]
-        # After the history: a job that made one of these has completed by now.
-        others = await self._made_by_rivals(search) if matching else ()
-        return self.claims.choose(search, matching, others=others)
-
     def history(
         self,
         *,
@@ -202,142 +159,130 @@ class Runtime:
         limit: int | None = None,
     ) -> ImageHistory:
         """Return the images from *start* on; nothing is fetched yet."""
-        return ImageHistory(self._fetch_page, Cursor(start, since, limit))
+        return ImageHistory(
+            lambda key: self.fetch(image_page(key)), Cursor(start, since, limit)
+        )
 
-    async def _fetch_page(self, key: str | None) -> HistoryPage:
-        return await self.fetch(image_page(key))
-
-    async def _made_by_rivals(self, search: Search) -> set[str]:
-        """Return the URLs of jobs in progress that could have made the same image."""
-        rivals = [job for job in self._jobs.values() if search.rivals(job.request)]
-        sender = self.use().sender
-        reports = [await sender.fetch(job.call()) for job in rivals]
-        return {report.result.url for report in reports if report.result is not None}
-
-    async def drain(self) -> None:
-        """Wait until no job and no submission is in progress."""
-        engine = self.use()
-        while self._jobs or engine.submitter.busy:
-            await self._quieter.wait()
+    async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
+        """Look in the history for what *error* left open."""
+        search = search_for(error, job_timeout=self.settings.job_timeout)
+        history = self.history(since=search.earliest)
+        matching = [image async for image in history if search.matches(image)]
+        if not matching:
+            return None
+        # After the history: a job that made one of these has completed by now.
+        reports = [await self.fetch(call) for call in self.jobs.polls_like(search)]
+        others = {report.result.url for report in reports if report.result is not None}
+        return self.claims.choose(search, matching, others=others)
 
     async def aclose(self) -> None:
         """Close for good; see `PictorySession.aclose`."""
-        engine = self._engine
-        if engine is None or engine.loop.is_closed():
+        here = self._open
+        if here is None or here.loop.is_closed():
             if not self.closed:
                 self.closed = True
-                self._tell_jobs()
+                self.jobs.abandon()
             return
-        _check(engine)
+        _check(here)
         self.closed = True
-        await engine.aclose(tell_jobs=self._tell_jobs)
+        await here.aclose()
 
-    def _on_submit_end(self, error: BaseException | None) -> None:
-        if isinstance(error, SubmissionUnknownError):
-            self.claims.keep(search_for(error, job_timeout=self.settings.job_timeout))
-        if self._engine is None or not self._engine.submitter.busy:
-            self._early.clear()  # no answer can bring one of these any more
-        self._quieter.fire()
+    def _accept(self, job_id: str, request: ImageRequest) -> JobHandle[Any]:
+        return self._follow(job_id, request)
 
-    def _on_job_end(self, job: Job[GeneratedImage]) -> None:
-        del self._jobs[job.job_id], self.handles[job.job_id]
-        self.counters.job_ended(polls=job.polls, result=job.result)
-        if job.result is not None:
-            self.claims.take(job.result.url, now=datetime.now(UTC))
-        self._quieter.fire()
+    def _follow(self, job_id: str, request: ImageRequest | None) -> JobHandle[Any]:
+        """Return the handle of *job_id*, and have it polled.
 
-    def _tell_jobs(self) -> None:
-        log_closed(list(self._jobs))
-        for job_id, job in self._jobs.items():
-            job.settle(SessionClosedError(job_id=job_id))
-        self._jobs.clear()
-        self.handles.clear()
-        self._quieter.fire()
+        Nothing is awaited here, so an id that is known cannot be lost. While the
+        session closes, the last ids come in too, and end like the others.
+        """
+        job = self.jobs.get(job_id)
+        if job is None:
+            assert self._open is not None  # noqa: S101 - ids come from an open session
+            job = JobHandle(
+                job_id,
+                product=IMAGES if request is None else product_of(request),
+                request=request,
+                policy=self.settings.polling,
+                poller=self,
+            )
+            self._open.scheduler.start(job)
+        return job
 
 
-def _check(engine: Engine) -> None:
-    if engine.process != os.getpid():
+def _check(here: OpenLoop) -> None:
+    if here.process != os.getpid():
         raise WrongLoopError(
             "the session was opened before this process was forked off; make a new "
             "one here"
         )
-    if engine.loop is not asyncio.get_running_loop():
+    if here.loop is not asyncio.get_running_loop():
         raise WrongLoopError(
             "the session belongs to another event loop, which is still alive; use one "
             "session a loop, or close this one there first"
         )
 
 
-class Engine:
-    """The transport, queues and background tasks of a session on the running loop."""
+class OpenLoop:
+    """The transport, queues and background tasks of a session on one event loop."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        counters: Counters,
-        accept: Accept,
-        on_submit_end: Callable[[BaseException | None], None],
-        on_job_end: Callable[[Job[GeneratedImage]], None],
+        jobs: Jobs,
+        accept: Callable[[str, ImageRequest], JobHandle[Any]],
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.process: int = os.getpid()
         self.tasks: TaskOwner = TaskOwner()
-        self.turns: Turns = Turns(fitting(settings.limits, settings.http), self.loop)
-        self.transport: Transport = Transport(
+        self._jobs = jobs
+        self._turns = Turns(fitting(settings.limits, settings.http), self.loop)
+        self._transport = Transport(
             base_url=settings.base_url,
             api_key=settings.api_key,
             timeout=settings.request_timeout,
             http=settings.http,
         )
         self.sender: Sender = Sender(
-            transport=self.transport,
-            turns=self.turns,
+            transport=self._transport,
+            turns=self._turns,
             retries=settings.retries,
-            counters=counters,
+            counters=jobs.counters,
         )
         self.scheduler: Scheduler = Scheduler(
+            jobs=jobs,
             sender=self.sender,
             tasks=self.tasks,
-            workers=self.turns.at_once,
             job_timeout=settings.job_timeout,
-            on_end=on_job_end,
         )
         self.submitter: Submitter = Submitter(
-            sender=self.sender,
-            tasks=self.tasks,
-            accept=accept,
-            on_end=on_submit_end,
+            jobs=jobs, sender=self.sender, tasks=self.tasks, accept=accept
         )
-        self._at_loop_end = _close_at_loop_end(self.transport)
+        self._at_loop_end = _close_at_loop_end(self._transport)
         # Up to its yield, so that the loop knows the generator; nothing is awaited.
         _start(self._at_loop_end)
         self._closing: asyncio.Task[None] | None = None
 
-    async def aclose(self, *, tell_jobs: Callable[[], None]) -> None:
+    async def aclose(self) -> None:
         """Close everything once; further callers wait for the same closing.
 
         Cancelling this leaves the closing to go on in the background.
-
-        Args:
-            tell_jobs: Called when no further job id can become known.
         """
         if self._closing is None:
             self._closing = self.tasks.spawn(
-                self._close(tell_jobs),
-                name="pictory-close",
-                context=contextvars.Context(),
+                self._close(), name="pictory-close", context=contextvars.Context()
             )
         await asyncio.wait([self._closing])
         self._closing.result()
 
-    async def _close(self, tell_jobs: Callable[[], None]) -> None:
-        self.turns.close()
+    async def _close(self) -> None:
+        self._turns.close()
         try:
             await self.submitter.aclose()
         finally:
             self.scheduler.close()
-            tell_jobs()
+            self._jobs.abandon()  # no further job id can become known
             await self.tasks.aclose()
             await self._at_loop_end.aclose()
 

@@ -29,12 +29,13 @@ from pictory_async._core.arguments import (
     given_options,
     requested,
 )
+from pictory_async._core.endpoints import product_of
 from pictory_async._core.errors import SessionClosedError
 from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
 from pictory_async._core.unknown import SubmissionUnknownError
 from pictory_async._http.stats import SessionStats
 from pictory_async._jobs.handle import JobHandle
-from pictory_async._jobs.submit import submission_for
+from pictory_async._jobs.submit import Submission
 from pictory_async._media.history import ImageHistory
 from pictory_async._policy.pace import Limits
 from pictory_async._policy.polling import PollPolicy
@@ -131,8 +132,7 @@ class PictorySession:
             SessionClosedError: The session is closed; nothing was sent.
         """
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        submission = submission_for(requested(prompt, given))
-        return await self._runtime.submit(submission)
+        return await self._runtime.submit(_submission(requested(prompt, given)))
 
     async def generate(
         self,
@@ -170,10 +170,10 @@ class PictorySession:
         request = requested(prompt, given)
         del given, prompt  # not kept for as long as the job takes
         if timeout is None:
-            return await (await self._runtime.submit(submission_for(request)))
+            return await (await self._runtime.submit(_submission(request)))
         now = asyncio.get_running_loop().time
         until = now() + timeout
-        handle = await self._runtime.submit(submission_for(request), until=until)
+        handle = await self._runtime.submit(_submission(request), until=until)
         return await handle.result(timeout=max(until - now(), 0))
 
     def generate_many(
@@ -346,13 +346,12 @@ class PictorySession:
             InvalidRequestError: This cannot be an id.
             SessionClosedError: The session is closed.
         """
-        self._runtime.use()
         return self._runtime.attach(checked_job_id(job_id))
 
     @property
     def jobs(self) -> tuple[JobHandle[GeneratedImage], ...]:
         """The handles still in progress, oldest first."""
-        return tuple(self._runtime.handles.values())
+        return tuple(self._runtime.jobs)
 
     def poll_now(self, job_id: str) -> bool:
         """Ask at once for a job in progress, instead of when the policy says.
@@ -372,7 +371,7 @@ class PictorySession:
             SessionClosedError: The session is closed.
             WrongLoopError: Another loop, which is still alive, has the session.
         """
-        return self._runtime.hint(checked_job_id(job_id))
+        return self._runtime.poll_now(checked_job_id(job_id))
 
     async def drain(self, timeout: float | None = None) -> None:
         """Wait until no job and no submission is in progress.
@@ -385,9 +384,10 @@ class PictorySession:
         checked_timeout(timeout)
         try:
             async with asyncio.timeout(timeout):
-                await self._runtime.drain()
+                self._runtime.use()
+                await self._runtime.jobs.idle()
         except TimeoutError:
-            left = len(self._runtime.handles)
+            left = len(self._runtime.jobs)
             raise TimeoutError(f"{left} jobs are still in progress") from None
 
     @property
@@ -397,7 +397,9 @@ class PictorySession:
         A picture of this moment that does not change any more; take two and subtract
         to see what happened between them.
         """
-        return self._runtime.counters.snapshot(jobs_in_flight=len(self.jobs))
+        return self._runtime.jobs.counters.snapshot(
+            jobs_in_flight=len(self._runtime.jobs)
+        )
 
     # --- life ---------------------------------------------------------------------
 
@@ -447,6 +449,15 @@ class PictorySession:
 
     def __repr__(self) -> str:
         """Show the base URL and what is going on; never the key."""
-        jobs = f"{len(self._runtime.handles)} jobs in progress"
+        jobs = f"{len(self._runtime.jobs)} jobs in progress"
         state = "closed" if self._runtime.closed else jobs
         return f"<PictorySession {self._runtime.settings.base_url} {state}>"
+
+
+def _submission(request: ImageRequest) -> Submission:
+    """Return *request* as it is to be sent.
+
+    Raises:
+        InvalidRequestError: It cannot be written as JSON.
+    """
+    return Submission(product_of(request).submit(request))

@@ -109,7 +109,7 @@ async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Any]:
 
 def waiters(job: JobHandle[Any]) -> int:
     """Return how many tasks wait for *job* or for news of it."""
-    signals = (job._job._ended, job._job._changed)
+    signals = (job._ended, job._changed)
     return sum(len(signal._waiters) for signal in signals if signal)
 
 

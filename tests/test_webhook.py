@@ -217,7 +217,7 @@ async def test_early_ids_are_forgotten_when_nothing_is_under_way(
     elsewhere = await session.submit(PROMPT)
     await receiver.receive(SECRET, delivery("nobody-knows-this"))
     job = await session.submit(PROMPT)
-    assert session._runtime._early == {}
+    assert session._runtime.jobs._early == {}
     assert (sandbox.polls(elsewhere.job_id), sandbox.polls(job.job_id)) == (0, 0)
 
 
@@ -231,7 +231,7 @@ async def test_memory_of_early_ids_is_bounded(
         await asyncio.sleep(0.01)
     for number in range(3000):
         assert await receiver.receive(SECRET, delivery(f"made-up-{number}")) == 204
-    early = session._runtime._early
+    early = session._runtime.jobs._early
     assert list(early) == [f"made-up-{number}" for number in range(2000, 3000)]
     await submitting
     assert not early

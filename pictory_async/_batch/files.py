@@ -14,7 +14,7 @@ from anyio import to_thread
 from pictory_async._batch.journal import Journal, NoJournal
 from pictory_async._batch.outcomes import BatchOutcome
 from pictory_async._batch.records import Record, image_text
-from pictory_async._core.endpoints import image_job
+from pictory_async._core.endpoints import IMAGES
 from pictory_async._core.errors import (
     DownloadError,
     InvalidRequestError,
@@ -92,7 +92,7 @@ class Saver:
 
     async def _fresh(self, image: GeneratedImage, job_id: str) -> GeneratedImage | None:
         """Ask for the job once more; return the image with its present URL."""
-        call = image_job(job_id, request=image.request)
+        call = IMAGES.job(job_id, image.request)
         try:
             return (await self._sender.fetch(call)).result
         except PictoryError:

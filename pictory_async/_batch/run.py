@@ -25,7 +25,7 @@ from pictory_async._core.errors import (
 )
 from pictory_async._core.models import ImageRequest
 from pictory_async._jobs.submit import GRACE
-from pictory_async._runtime import Engine, Runtime
+from pictory_async._runtime import OpenLoop, Runtime
 from pictory_async._tasks import Signal, TaskOwner, uncancelled
 
 # A prompt, its place and its record; or the outcome of one that cannot be asked for.
@@ -200,7 +200,7 @@ class Run:
         # Also if it is cancelled before its first step.
         self._supervisor.add_done_callback(self._over)
 
-    async def _supervise(self, engine: Engine) -> None:
+    async def _supervise(self, engine: OpenLoop) -> None:
         try:
             await self._open(engine)
             self._add_worker()
@@ -212,7 +212,7 @@ class Run:
         finally:
             await uncancelled(asyncio.create_task(self._close(), name="pictory-batch"))
 
-    async def _open(self, engine: Engine) -> None:
+    async def _open(self, engine: OpenLoop) -> None:
         await self._notifier.open()
         if self._plan.journal is not None:
             await self._open_journal()

@@ -25,7 +25,7 @@ from pictory_async._batch.records import (
     image_text,
     read_outcome,
 )
-from pictory_async._core.endpoints import submit_image
+from pictory_async._core.endpoints import product_of
 from pictory_async._core.errors import (
     InvalidRequestError,
     JobError,
@@ -38,7 +38,7 @@ from pictory_async._core.models import GeneratedImage, HistoryImage, ImageReques
 from pictory_async._core.unknown import SubmissionUnknownError
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.submit import Submission
-from pictory_async._runtime import Engine, Runtime
+from pictory_async._runtime import OpenLoop, Runtime
 from pictory_async._tasks import Signal
 
 NOTHING: Final = Decimal(0)
@@ -57,7 +57,7 @@ class Work:
         *,
         plan: Plan,
         runtime: Runtime,
-        engine: Engine,
+        engine: OpenLoop,
         journal: Journal | NoJournal,
         tally: Tally,
         on_accepted: Callable[[], None],
@@ -135,7 +135,7 @@ class Work:
         self, index: int, request: ImageRequest, before: Record | None
     ) -> tuple[GeneratedImage, Record]:
         """Send and follow; *before* is an unknown record that this one replaces."""
-        call = submit_image(request)
+        call = product_of(request).submit(request)
         price = self._price(request)
         await self._purse.reserve(price, index=index)
         earlier = NOTHING if before is None else before.credits

@@ -156,8 +156,6 @@ def _item_reader() -> Callable[[Mapping[str, Any]], HistoryImage]:
 
 
 _DOCUMENTED_NAMES: Final = frozenset(_ITEM_NAMES.values())
-_DOCUMENTED_FIELDS: Final = {"status", "url", "width", "height", "aiCreditsUsed"}
-_NUMBERS: Final = (int, float)
 _OPTIONAL: Final = {"style", "reference_image_url"}
 _WHOLE: Final = {"width", "height"}
 _FILLED: Final = {"id", "url"}
@@ -167,37 +165,8 @@ def generated_image(
     fields: Mapping[str, Any], *, job_id: str, request: ImageRequest | None
 ) -> GeneratedImage:
     """Return the picture that *fields*, which have a usable URL, describe."""
-    if image := _documented_image(fields, job_id, request):
-        return image
     told = {name: value for name, value in fields.items() if name != "status"}
     return _image_reader()(told | {"job_id": job_id, "request": request})
-
-
-def _documented_image(
-    fields: Mapping[str, Any], job_id: str, request: ImageRequest | None
-) -> GeneratedImage | None:
-    """Return a picture that is exactly as documented; None if it is any different.
-
-    2 us instead of 12 us by way of `_image_reader`, which is right for all of them.
-    """
-    get = fields.get
-    width, height, used = get("width", ""), get("height", ""), get("aiCreditsUsed", "")
-    if (
-        fields.keys() != _DOCUMENTED_FIELDS
-        or type(width) is not int
-        or type(height) is not int
-        or type(used) not in _NUMBERS
-        or not (0 <= width <= 10**9 >= height >= 0 <= used <= 10**9)
-    ):
-        return None
-    return GeneratedImage(
-        job_id=job_id,
-        url=fields["url"],
-        width=width,
-        height=height,
-        credits_used=_maybe_number(used, None),
-        request=request,
-    )
 
 
 def history_images(items: Sequence[Any]) -> tuple[HistoryImage, ...] | None:

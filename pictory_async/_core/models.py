@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import attrs
 
@@ -219,7 +219,7 @@ class GeneratedImage:
 
 
 class Result(Protocol):
-    """What all results of jobs have in common, whatever was made."""
+    """What the results of all jobs have in common, whatever was made."""
 
     @property
     def url(self) -> str: ...
@@ -228,6 +228,9 @@ class Result(Protocol):
     @property
     def request(self) -> ImageRequest | None: ...
     def _tile(self) -> html.Tile: ...
+
+
+ResultT = TypeVar("ResultT", bound=Result)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,10 +11,6 @@ SHOWN_CHARACTERS = 60
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 
-# What nearly all are. A port is left to the long way.
-_PLAIN_WEB_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](?:[/?#][!-~]*)?")
-
-
 def shorten(text: str, *, limit: int = SHOWN_CHARACTERS) -> str:
     """Return *text* on one line and cut to *limit* characters."""
     # Control characters could rewrite a terminal; bidirectional ones, the text.
@@ -48,8 +44,6 @@ def is_web_url(value: object) -> bool:
     """Say whether *value* is an absolute http(s) URL that a client could fetch."""
     if not isinstance(value, str):
         return False
-    if _PLAIN_WEB_URL.fullmatch(value):  # 1 us instead of 8 us for each picture
-        return True
     if _NOT_IN_URLS.search(value):
         return False
     try:

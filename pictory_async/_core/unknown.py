@@ -90,7 +90,7 @@ class Search:
         )
         return in_time and image.prompt == self.request.prompt and self._as_named(image)
 
-    def rivals(self, request: ImageRequest | None) -> bool:
+    def could_be(self, request: ImageRequest | None) -> bool:
         """Say whether a job with that *request* could have made the same image."""
         return request is None or request.prompt == self.request.prompt
 

@@ -55,29 +55,29 @@ class Sender:
         call: Call[ValueT],
         *,
         permit: Permit | None = None,
-        sick: bool = False,
+        already_failing: bool = False,
     ) -> ValueT:
         """Make one attempt at *call* and return its value.
 
         Args:
             call: What to ask.
             permit: Whether a paid call may go out.
-            sick: Whether the last attempt failed too, so that one more 503 says
-                nothing new about the service.
+            already_failing: Whether the last attempt failed too, so that one more 503
+                says nothing new about the service.
 
         Raises:
             PictoryError: The attempt failed; nothing was tried again.
         """
         if not self.turns.try_acquire():
             await self.turns.acquire(call.kind)
-        return await self.in_turn(call, permit=permit, sick=sick)
+        return await self.in_turn(call, permit=permit, already_failing=already_failing)
 
     async def in_turn(
         self,
         call: Call[ValueT],
         *,
         permit: Permit | None = None,
-        sick: bool = False,
+        already_failing: bool = False,
     ) -> ValueT:
         """Do as `once` in a turn that the caller has; it is given back."""
         started = self.turns.now()
@@ -85,7 +85,7 @@ class Sender:
             value = call.read(await self.transport.send(call, permit=permit))
         except PictoryError as error:
             self.counters.attempt_failed(call.kind, error)
-            if not (sick and error.status == 503):
+            if not (already_failing and error.status == 503):
                 self._slow_down(error, started, call.kind)
             raise
         else:
@@ -163,12 +163,12 @@ class Sender:
                 case TryAgain():
                     tally = step.tally
                     permit.renew()
-                    self._tell_of_retry(error, kind, step)
+                    self._log_retry(error, kind, step)
                     await asyncio.sleep(step.after)
                 case _:
                     assert_never(step)
 
-    def _tell_of_retry(self, error: PictoryError, kind: Kind, step: TryAgain) -> None:
+    def _log_retry(self, error: PictoryError, kind: Kind, step: TryAgain) -> None:
         self.counters.retry(error, after=step.after)
         attempt = step.tally.failures + step.tally.throttles
         log_retried(error, kind=kind.value, delay=step.after, attempt=attempt)

@@ -8,10 +8,8 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
-from pictory_async._core.catalogue import DEFAULT_MODEL
 from pictory_async._core.endpoints import Kind
 from pictory_async._core.errors import (
     JobFailedError,
@@ -32,7 +30,8 @@ from pictory_async._core.log import (
 from pictory_async._core.text import shorten
 from pictory_async._core.wire import JobReport
 from pictory_async._http.sender import Sender
-from pictory_async._jobs.job import Job
+from pictory_async._jobs.handle import JobHandle
+from pictory_async._jobs.jobs import Jobs
 from pictory_async._policy.polling import Backoff, Settle, judge
 from pictory_async._tasks import TaskOwner
 
@@ -48,44 +47,47 @@ class Scheduler:
     def __init__(
         self,
         *,
+        jobs: Jobs,
         sender: Sender,
         tasks: TaskOwner,
-        workers: int,
         job_timeout: float | None,
-        on_end: Callable[[Job[Any]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._jobs = jobs  # in the order of their start, and so of their deadlines
         self._sender = sender
         self._tasks = tasks
-        self._idle_workers = workers
+        self._idle_workers = sender.turns.at_once
         self._job_timeout = math.inf if job_timeout is None else job_timeout
-        self._on_end = on_end
         self._numbers = itertools.count()
-        self._queue: list[tuple[float, int, Job[Any]]] = []
-        self._ready: deque[Job[Any]] = deque()
-        # In order of their start, and so of their deadline: it is the same for all.
-        self._jobs: dict[Job[Any], None] = {}
+        self._queue: list[tuple[float, int, JobHandle[Any]]] = []
+        self._ready: deque[JobHandle[Any]] = deque()
         # Not a task or timer of whoever came first: it would keep that one's context
         # variables (a request, a span) and run everybody's polls under them.
         self._context = contextvars.Context()
         self._poll_timer: asyncio.TimerHandle | None = None
         self._poll_timer_due = math.inf  # uvloop's handles do not always know it
         self._deadline_timer: asyncio.TimerHandle | None = None
-        self._odd_words: set[str] = set()
+        self._unknown_states: set[str] = set()
 
-    def follow(self, job: Job[Any]) -> None:
-        """Poll *job* from now on; at once if it was started elsewhere."""
-        self._jobs[job] = None
+    def start(self, job: JobHandle[Any]) -> None:
+        """Add *job* to those in progress and poll it from now on."""
+        announced = self._jobs.add(job)
+        self.resume(job)
+        if announced:
+            self.poll_now(job)
+
+    def resume(self, job: JobHandle[Any]) -> None:
+        """Poll *job* from now on; immediately if it was started elsewhere."""
         now = self._loop.time()
-        self._put(job, now if job.attached else now + self._delay(job))
+        self._put(job, now if job._attached else now + self._delay(job))
         if self._deadline_timer is None:
             self._watch_deadlines()
 
-    def poll_now(self, job: Job[Any]) -> None:
-        """Ask for *job* at once; again if the present poll may be too old to know."""
-        if job.polling:
-            job.poll_again = True
-        elif job.due is not None and job.due > self._loop.time():
+    def poll_now(self, job: JobHandle[Any]) -> None:
+        """Poll *job* immediately; again if a poll in flight may be too old to know."""
+        if job._polling:
+            job._poll_again = True
+        elif job._due is not None and job._due > self._loop.time():
             self._put(job, self._loop.time())
 
     def close(self) -> None:
@@ -98,8 +100,8 @@ class Scheduler:
 
     # --- when ---------------------------------------------------------------------
 
-    def _put(self, job: Job[Any], due: float) -> None:
-        job.due = due
+    def _put(self, job: JobHandle[Any], due: float) -> None:
+        job._due = due
         heapq.heappush(self._queue, (due, next(self._numbers), job))
         self._set_poll_timer()
 
@@ -122,8 +124,8 @@ class Scheduler:
         now = self._loop.time()
         while self._queue and self._queue[0][0] <= now:
             due, _, job = heapq.heappop(self._queue)
-            if job.due == due and not job.done:  # else it was put elsewhere since
-                job.due = None
+            if job._due == due and not job.done():  # else it was put elsewhere since
+                job._due = None
                 self._ready.append(job)
         self._set_poll_timer()
         for _ in range(min(self._idle_workers, len(self._ready))):
@@ -136,8 +138,8 @@ class Scheduler:
         """End the jobs whose time is over, and wait for the next deadline."""
         self._deadline_timer = None
         now = self._loop.time()
-        while job := next(iter(self._jobs), None):
-            deadline = job.started_at + self._job_timeout
+        while job := self._jobs.oldest():
+            deadline = job._started_at + self._job_timeout
             if deadline > now:
                 if deadline < math.inf:
                     self._deadline_timer = self._loop.call_at(
@@ -146,19 +148,19 @@ class Scheduler:
                 return
             self._end(job, JobTimeoutError(job_id=job.job_id))
 
-    def _delay(self, job: Job[Any]) -> float:
+    def _delay(self, job: JobHandle[Any]) -> float:
         """Return what the job's policy says; a broken one is replaced for this job."""
-        model = _model(job)
+        model = job._model
         try:
             delay = float(
-                job.policy.delay(polls=job.polls, elapsed=job.elapsed, model=model)
+                job._policy.delay(polls=job._polls, elapsed=job._elapsed, model=model)
             )
             if not 0 <= delay < math.inf:
                 raise ValueError(f"delay must be seconds from 0, not {delay!r}")
         except Exception:  # noqa: BLE001 - told to the log
             text = "poll policy failed for job %s; Backoff instead"
             log_broken(text, job.job_id, job_id=job.job_id)
-            job.policy = Backoff()
+            job._policy = Backoff()
             return self._delay(job)
         return delay
 
@@ -169,108 +171,111 @@ class Scheduler:
         try:
             while self._ready:
                 job = self._ready.popleft()
-                if not job.done:
+                if not job.done():
                     await self._poll_and_survive(job)
         finally:
             self._idle_workers += 1
 
-    async def _poll_and_survive(self, job: Job[Any]) -> None:
+    async def _poll_and_survive(self, job: JobHandle[Any]) -> None:
         """Poll *job*; a mistake of ours is logged and does not end the polling."""
         try:
             await self._poll(job)
         except Exception:  # noqa: BLE001 - told to the log
-            text = "a poll of job %s broke; asking again"
+            text = "a poll of job %s broke; polling again"
             log_broken(text, job.job_id, job_id=job.job_id)
-            if not job.done:
+            if not job.done():
                 self._put_again(job, at_least=Backoff().first)
 
-    async def _poll(self, job: Job[Any]) -> None:
-        asked_at = job.elapsed
-        job.polling = True
-        heard: JobReport[Any] | PictoryError
+    async def _poll(self, job: JobHandle[Any]) -> None:
+        polled_at = job._elapsed
+        job._polling = True
+        report: JobReport[Any] | PictoryError
         try:
-            # One job that gets 503 again and again is not the session's problem.
-            heard = await self._sender.once(job.call(), sick=job.problem is not None)
+            # One job that gets 503 again and again does not slow the whole session.
+            report = await self._sender.once(
+                job._call(), already_failing=job._problem is not None
+            )
         except SessionClosedError:
-            return  # whoever closes the session tells the job
+            return  # the job is ended by whoever closes the session
         except PictoryError as error:
-            heard = error
+            report = error
         finally:
-            job.polling = False
-        if not job.done:  # its time may be over meanwhile
-            self._hear(job, heard, asked_at)
+            job._polling = False
+        if not job.done():  # its time may be over meanwhile
+            self._act_on(job, report, polled_at)
 
-    def _hear(
-        self, job: Job[Any], heard: JobReport[Any] | PictoryError, asked_at: float
+    def _act_on(
+        self,
+        job: JobHandle[Any],
+        report: JobReport[Any] | PictoryError,
+        polled_at: float,
     ) -> None:
-        """Act on the answer to a poll that went out *asked_at* seconds of the job."""
-        running = isinstance(heard, JobReport) and heard.error is None
-        job.hear(heard)
-        verdict = judge(heard, elapsed=job.elapsed, attached=job.attached)
+        """Act on the answer to a poll that went out *polled_at* seconds of the job."""
+        running = isinstance(report, JobReport) and report.error is None
+        job._record(report)
+        verdict = judge(report, elapsed=job._elapsed, attached=job._attached)
         if isinstance(verdict, Settle):
             self._learn(job, verdict.outcome)
-            if isinstance(heard, JobReport) and logs_polls():
-                _tell_of_poll(job, None)
+            if isinstance(report, JobReport) and logs_polls():
+                _log_poll(job, None)
             self._end(job, verdict.outcome)
             return
         if running:
-            job.last_running = asked_at
+            job._last_running = polled_at
         delay = self._put_again(job, verdict.at_least)
-        if isinstance(heard, PictoryError):
-            self._tell_of_failed_poll(job, heard, delay)
+        if isinstance(report, PictoryError):
+            self._log_failed_poll(job, report, delay)
             return
         if logs_polls():
-            _tell_of_poll(job, delay)
-        if not heard.state.documented:
-            self._warn_of_odd_word(job)
+            _log_poll(job, delay)
+        if not report.state.documented:
+            self._warn_of_unknown_state(job)
 
-    def _put_again(self, job: Job[Any], at_least: float) -> float:
+    def _put_again(self, job: JobHandle[Any], at_least: float) -> float:
         """Poll *job* when its policy says, or later; return in how many seconds."""
         at_least = min(at_least, self._sender.retries.max_retry_after)
-        delay = max(0.0 if job.poll_again else self._delay(job), at_least)
-        job.poll_again = False
+        delay = max(0.0 if job._poll_again else self._delay(job), at_least)
+        job._poll_again = False
         self._put(job, self._loop.time() + delay)
         return delay
 
-    def _learn(self, job: Job[Any], outcome: object) -> None:
-        """Tell the policy how long a job took that ended in its own way."""
+    def _learn(self, job: JobHandle[Any], outcome: object) -> None:
+        """Let the policy learn how long a job took that ended in its own way."""
         own_end = not isinstance(outcome, PictoryError)
-        if job.attached or not (own_end or isinstance(outcome, JobFailedError)):
+        if job._attached or not (own_end or isinstance(outcome, JobFailedError)):
             return
         try:
-            job.policy.ended(
-                model=_model(job), earliest=job.last_running, latest=job.elapsed
+            job._policy.ended(
+                model=job._model, earliest=job._last_running, latest=job._elapsed
             )
         except Exception:  # noqa: BLE001 - told to the log
             text = "poll policy failed to learn from job %s"
             log_broken(text, job.job_id, job_id=job.job_id)
 
-    def _end(self, job: Job[Any], outcome: object) -> None:
-        del self._jobs[job]
-        job.due = None
-        job.settle(outcome)
+    def _end(self, job: JobHandle[Any], outcome: object) -> None:
+        job._due = None
+        self._jobs.end(job, outcome)
         if isinstance(outcome, PictoryError):
-            log_failed(job.job_id, outcome, polls=job.polls, elapsed=job.elapsed)
+            log_failed(job.job_id, outcome, polls=job._polls, elapsed=job._elapsed)
         elif logs_jobs():
-            _tell_of_completion(job)
-        self._on_end(job)
+            _log_completion(job)
 
-    def _tell_of_failed_poll(
-        self, job: Job[Any], error: PictoryError, delay: float
+    def _log_failed_poll(
+        self, job: JobHandle[Any], error: PictoryError, delay: float
     ) -> None:
         self._sender.counters.retry(error, after=delay)
         log_retried(
             error,
             kind=Kind.POLL.value,
             delay=delay,
-            attempt=job.polls,
+            attempt=job._polls,
             job_id=job.job_id,
         )
 
-    def _warn_of_odd_word(self, job: Job[Any]) -> None:
-        word = shorten(job.state)
-        if job.state not in self._odd_words:
-            self._odd_words.add(job.state)
+    def _warn_of_unknown_state(self, job: JobHandle[Any]) -> None:
+        word = shorten(job._state)
+        if job._state not in self._unknown_states:
+            self._unknown_states.add(job._state)
             log_undocumented(
                 "job %s is in state %r, which this release does not know; still "
                 "polling",
@@ -282,25 +287,20 @@ class Scheduler:
             )
 
 
-def _tell_of_poll(job: Job[Any], delay: float | None) -> None:
+def _log_poll(job: JobHandle[Any], delay: float | None) -> None:
     log_polled(
         job.job_id,
-        state=job.state.value,
-        polls=job.polls,
-        elapsed=job.elapsed,
+        state=job._state.value,
+        polls=job._polls,
+        elapsed=job._elapsed,
         delay=delay,
     )
 
 
-def _tell_of_completion(job: Job[Any]) -> None:
+def _log_completion(job: JobHandle[Any]) -> None:
     log_completed(
         job.job_id,
-        polls=job.polls,
-        elapsed=job.elapsed,
-        credits_used=getattr(job.result, "credits_used", None),
+        polls=job._polls,
+        elapsed=job._elapsed,
+        credits_used=job._result.credits_used if job._result else None,
     )
-
-
-def _model(job: Job[Any]) -> str:
-    named = job.request.model if job.request else None
-    return named or DEFAULT_MODEL

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import attrs
 
-from pictory_async._core.endpoints import Call, submit_image
+from pictory_async._core.endpoints import Call
 from pictory_async._core.errors import (
     RequestTimeoutError,
     SessionClosedError,
     TransportError,
 )
 from pictory_async._core.log import log_abandoned, log_submitted, logs_jobs
-from pictory_async._core.models import GeneratedImage, ImageRequest
-from pictory_async._core.unknown import unknown
+from pictory_async._core.models import ImageRequest
+from pictory_async._core.unknown import SubmissionUnknownError, unknown
 from pictory_async._http.sender import Sender
 from pictory_async._http.transport import Permit
 from pictory_async._jobs.handle import JobHandle
+from pictory_async._jobs.jobs import Jobs
 from pictory_async._tasks import TaskOwner
 
-ImageHandle = JobHandle[GeneratedImage]
-Accept = Callable[[str, ImageRequest], ImageHandle]
+SubmitTask: TypeAlias = asyncio.Task[JobHandle[Any]]
+Accept: TypeAlias = Callable[[str, ImageRequest], JobHandle[Any]]
 
 # Seconds that a POST on the wire gets to answer when the session closes.
 GRACE = 5.0
@@ -34,56 +36,70 @@ class Submission:
     """One paid request under way.
 
     Attributes:
-        call: What is sent.
+        call: The request as it is sent.
+        on_end: Called once when it is over, also if nobody waits: with its task, or
+            with None if its turn never came.
         permit: Whether it may go out, and whether it has gone.
         started_at: When it began (aware, UTC).
         abandoned: Whether nobody waits for it any more.
         begun: Whether its task has run, and so gives the turn back.
-        waiter: Told of the end; None before there is a task.
-        on_end: Told when it is over, also if nobody waits: its task has ended, or its
-            turn never came (None).
     """
 
     call: Call[str]
-    permit: Permit = attrs.field(factory=Permit)
-    started_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
-    abandoned: bool = False
-    begun: bool = False
-    waiter: asyncio.Future[None] | None = None
-    on_end: Callable[[asyncio.Task[ImageHandle] | None], None] | None = None
+    on_end: Callable[[SubmitTask | None], None] | None = None
+    permit: Permit = attrs.field(factory=Permit, init=False)
+    started_at: datetime = attrs.field(factory=lambda: datetime.now(UTC), init=False)
+    abandoned: bool = attrs.field(default=False, init=False)
+    begun: bool = attrs.field(default=False, init=False)
+
+    @property
+    def request(self) -> ImageRequest:
+        """What is asked for."""
+        assert self.call.request is not None  # noqa: S101 - a paid call has its request
+        return self.call.request
+
+    def unknown(self, cause: TransportError) -> SubmissionUnknownError:
+        """Return the error for a request whose outcome *cause* has left open."""
+        return unknown(self.request, self.started_at, cause)
 
 
 class Submitter:
     """Sends paid requests, each in a task of its own.
 
-    A web handler that is cancelled takes its waiting along, not the request: what is
-    on the wire is finished, so that the id of a paid job is never lost.
+    A web handler that is cancelled ends its own waiting, not the request: what is on
+    the wire is finished, so that the id of a paid job is never lost.
 
-    It has its task only from its turn on. Ten thousand that wait for theirs are just
-    the coroutines of those who called: 3.5 KB less for each.
+    A submission goes through these states:
+
+    ==========  ========================  ====================  ======================
+    State       The caller is cancelled   The session closes    The caller's time ends
+    ==========  ========================  ====================  ======================
+    waiting     its turn is given up      SessionClosedError    RequestTimeoutError,
+                                                                not sent
+    has a turn  the permit is withdrawn,  SessionClosedError    RequestTimeoutError,
+                the task is cancelled                           not sent
+    on the      the task goes on, and     it has 5 s to         SubmissionUnknownError;
+    wire        one log line says how it  answer, then          the task goes on
+                ended                     SubmissionUnknown...
+    accepted    the job is in progress    the handle ends with  the handle is returned
+                                          SessionClosedError
+    ==========  ========================  ====================  ======================
+
+    A submission has its task only from its turn on. Ten thousand that wait for theirs
+    are just the coroutines of their callers: with a task each, memory a job would be
+    0.61 instead of 0.36 times that of a loop written by hand.
     """
 
     def __init__(
-        self,
-        *,
-        sender: Sender,
-        tasks: TaskOwner,
-        accept: Accept,
-        on_end: Callable[[BaseException | None], None],
+        self, *, jobs: Jobs, sender: Sender, tasks: TaskOwner, accept: Accept
     ) -> None:
+        self._jobs = jobs
         self._sender = sender
         self._tasks = tasks
         self._accept = accept
-        self._on_end = on_end
-        self._waiting = 0  # for their turn
-        self._under_way: dict[asyncio.Task[ImageHandle], Submission] = {}
+        self._under_way: dict[SubmitTask, Submission] = {}
 
-    @property
-    def busy(self) -> bool:
-        """Whether a submission is under way, or waits for its turn."""
-        return bool(self._waiting or self._under_way)
-
-    async def submit(self, submission: Submission) -> ImageHandle:
+    async def submit(self, submission: Submission) -> JobHandle[Any]:
         """Send the request; return the handle once the service accepted it.
 
         Cancelling this before the request goes out sends nothing. Once it is on the
@@ -94,15 +110,15 @@ class Submitter:
             SessionClosedError: The session was closed before it went out.
             PictoryError: It created nothing.
         """
+        self._jobs.submission_began(submission)
         if not self._sender.turns.try_acquire():
             await self._take_turn(submission)
         # From the turn to the task nothing is awaited, so the turn is not lost.
         task = self._tasks.spawn(self._send(submission), name="pictory-submit")
         self._under_way[task] = submission
         task.add_done_callback(self._ended)
-        submission.waiter = task.get_loop().create_future()
         try:
-            await submission.waiter  # not the task: that would be cancelled with us
+            await asyncio.wait([task])  # unlike the task it can be cancelled alone
         except asyncio.CancelledError:
             self._abandon(task, submission)
             raise
@@ -110,11 +126,12 @@ class Submitter:
             return task.result()
         # Cancelled by `aclose`: nobody else has the task.
         if submission.permit.sent:
-            cause = TransportError("the session was closed", sent=True)
-            raise unknown(submission.call.request, submission.started_at, cause)
+            raise submission.unknown(TransportError("the session was closed"))
         raise SessionClosedError
 
-    async def submit_before(self, until: float, submission: Submission) -> ImageHandle:
+    async def submit_before(
+        self, until: float, submission: Submission
+    ) -> JobHandle[Any]:
         """Do as `submit`, until that time of the loop.
 
         Raises:
@@ -133,8 +150,7 @@ class Submitter:
         sent = not submission.permit.withdraw()
         cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
         if sent:
-            request, started_at = submission.call.request, submission.started_at
-            raise unknown(request, started_at, cause) from cause
+            raise submission.unknown(cause) from cause
         raise cause
 
     async def aclose(self) -> None:
@@ -149,61 +165,51 @@ class Submitter:
             task.cancel()
 
     async def _take_turn(self, submission: Submission) -> None:
-        self._waiting += 1
         try:
             await self._sender.turns.acquire(submission.call.kind)
         except BaseException as error:
-            self._waiting -= 1
-            self._on_end(error)
+            self._jobs.submission_ended(submission, error)
             if submission.on_end is not None:
                 submission.on_end(None)
             raise
-        self._waiting -= 1
 
-    async def _send(self, submission: Submission) -> ImageHandle:
+    async def _send(self, submission: Submission) -> JobHandle[Any]:
         submission.begun = True
-        call = submission.call
-        job_id = await self._sender.fetch(call, permit=submission.permit, has_turn=True)
-        assert call.request is not None  # noqa: S101 - a paid call has its request
+        job_id = await self._sender.fetch(
+            submission.call, permit=submission.permit, has_turn=True
+        )
         # No await from here on: an id that is known is in session.jobs.
-        handle = self._accept(job_id, call.request)
+        job = self._accept(job_id, submission.request)
         if logs_jobs():
-            _tell_of_acceptance(job_id, call.request, submission.started_at)
-        return handle
+            elapsed = (datetime.now(UTC) - submission.started_at).total_seconds()
+            log_submitted(job_id, model=submission.request.model, elapsed=elapsed)
+        return job
 
-    def _abandon(self, task: asyncio.Task[ImageHandle], submission: Submission) -> None:
+    def _abandon(self, task: SubmitTask, submission: Submission) -> None:
         """Note that nobody waits any more; withdraw what has not gone out."""
         submission.abandoned = True
         submission.permit.last = True
         if task.done():  # in the moment of the cancelling
-            _tell(task, submission)
+            _log_abandoned(task, submission)
         elif submission.permit.withdraw():
             task.cancel()
 
-    def _ended(self, task: asyncio.Task[ImageHandle]) -> None:
+    def _ended(self, task: SubmitTask) -> None:
         submission = self._under_way.pop(task)
         if not submission.begun:  # cancelled before its first step
             self._sender.turns.release()
-        self._on_end(None if task.cancelled() else task.exception())  # marks it as seen
-        if submission.waiter is not None and not submission.waiter.done():
-            submission.waiter.set_result(None)
+        error = None if task.cancelled() else task.exception()  # marks it as seen
+        self._jobs.submission_ended(submission, error)
         if submission.on_end is not None:
             submission.on_end(task)
         if submission.abandoned:
-            _tell(task, submission)
+            _log_abandoned(task, submission)
 
 
-def _tell_of_acceptance(
-    job_id: str, request: ImageRequest, started_at: datetime
-) -> None:
-    elapsed = (datetime.now(UTC) - started_at).total_seconds()
-    log_submitted(job_id, model=request.model, elapsed=elapsed)
-
-
-def _tell(task: asyncio.Task[ImageHandle], submission: Submission) -> None:
-    """Tell the log what became of a submission that nobody waits for."""
+def _log_abandoned(task: SubmitTask, submission: Submission) -> None:
+    """Log what became of a submission that nobody waits for."""
     began = f"{submission.started_at:%Y-%m-%d %H:%M:%SZ}"
-    what = f"{submission.call.request!r}, begun at {began}"
+    what = f"{submission.request!r}, begun at {began}"
     if task.cancelled():
         if submission.permit.sent:
             log_abandoned(what)
@@ -211,12 +217,3 @@ def _tell(task: asyncio.Task[ImageHandle], submission: Submission) -> None:
         log_abandoned(what, error=error)
     else:
         log_abandoned(what, job_id=task.result().job_id)
-
-
-def submission_for(request: ImageRequest) -> Submission:
-    """Return what it takes to send *request*.
-
-    Raises:
-        InvalidRequestError: It cannot be written as JSON.
-    """
-    return Submission(submit_image(request))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -13,11 +13,10 @@ from pictory_async._core.errors import (
     PictoryError,
     TransportError,
 )
-from pictory_async._core.models import Result
+from pictory_async._core.models import ResultT
 from pictory_async._core.wire import JobReport
 
 Rand = Callable[[], float]
-ResultT = TypeVar("ResultT", bound=Result)
 
 # A new job may be unknown to the part of the service that answers first.
 LAG_AFTER_SUBMIT = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pictory_async._core.endpoints import Kind, image_job, image_page, submit_image
+from pictory_async._core.endpoints import IMAGES, Kind, image_page
 from pictory_async._core.errors import InvalidRequestError
 from pictory_async._core.models import ImageRequest, JobState
 from tests.samples import sample
@@ -15,7 +15,7 @@ JOB = "4d82d040-4394-4371-867d-72ae1dd62b6d"
 
 def test_a_submission_is_a_paid_post() -> None:
     """The request goes as JSON, and the answer gives the job's id."""
-    call = submit_image(REQUEST)
+    call = IMAGES.submit(REQUEST)
 
     assert (call.kind, call.method) == (Kind.SUBMIT, "POST")
     assert call.path == "/v1/aistudio/images"
@@ -27,12 +27,12 @@ def test_a_submission_is_a_paid_post() -> None:
 def test_a_bad_submission_is_found_when_it_is_made() -> None:
     """What cannot be JSON never becomes a call."""
     with pytest.raises(InvalidRequestError):
-        submit_image(ImageRequest("A fox", extra={"seed": object()}))
+        IMAGES.submit(ImageRequest("A fox", extra={"seed": object()}))
 
 
 def test_a_poll_is_a_free_get() -> None:
     """The answer gives a report that knows the id and the request."""
-    call = image_job(JOB, request=REQUEST)
+    call = IMAGES.job(JOB, REQUEST)
 
     assert (call.kind, call.method, call.body) == (Kind.POLL, "GET", None)
     assert call.path == f"/v1/jobs/{JOB}"
@@ -54,7 +54,7 @@ def test_a_poll_is_a_free_get() -> None:
 )
 def test_an_id_stays_in_its_place_in_the_path(job_id: str, path: str) -> None:
     """An opaque id is encoded whole, whatever it holds."""
-    assert image_job(job_id, request=None).path == path
+    assert IMAGES.job(job_id, None).path == path
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_a_page_is_asked_for_by_its_key(key: str | None, path: str) -> None:
 
 def test_a_call_does_not_show_its_body() -> None:
     """The representation of a call holds no whole prompt."""
-    call = submit_image(ImageRequest("fox " * 100))
+    call = IMAGES.submit(ImageRequest("fox " * 100))
 
     assert "fox " * 100 not in repr(call)

@@ -210,7 +210,7 @@ async def test_where_it_was_logged_is_where_it_happened(
     """A record names the module that has something to tell, not the one that writes."""
     async with opened(sandbox) as session:
         await session.submit(PROMPT)
-    assert {record.module for record in records.seen} <= {"submit", "_runtime"}
+    assert {record.module for record in records.seen} <= {"submit", "jobs"}
 
 
 @pytest.mark.looptime

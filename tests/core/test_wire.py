@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pictory_async._core import wire as _json
+from pictory_async._core.decode import generated_image
 from pictory_async._core.errors import (
     APIError,
     AuthenticationError,
@@ -30,9 +32,10 @@ from pictory_async._core.errors import (
     RateLimitedError,
     ServerError,
 )
-from pictory_async._core.models import ImageRequest, JobState
+from pictory_async._core.models import GeneratedImage, ImageRequest, JobState
 from pictory_async._core.wire import (
     Answer,
+    JobReport,
     encode_request,
     error_for,
     read_job,
@@ -43,6 +46,7 @@ from tests.samples import NAMES, sample
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
 JOB = "4d82d040-4394-4371-867d-72ae1dd62b6d"
 URL = (
     "https://example.cloudfront.net/images/user/a1b2c3d4-e5f6-7890-abcd-ef1234567890/"
@@ -50,10 +54,19 @@ URL = (
 )
 REQUEST = ImageRequest("A fox in the snow", model="flux-schnell")
 
+
+def read_image_job(
+    answer: Answer, *, job_id: str, request: ImageRequest | None = None
+) -> JobReport[GeneratedImage]:
+    """Read the answer to a poll of an image's job."""
+    read_result = partial(generated_image, job_id=job_id, request=request)
+    return read_job(answer, job_id=job_id, read_result=read_result)
+
+
 # One reader for each endpoint, from an answer to whatever it gives.
 READERS: dict[str, Callable[[Answer], Any]] = {
     "submission": read_submission,
-    "job": lambda answer: read_job(answer, job_id=JOB),
+    "job": lambda answer: read_image_job(answer, job_id=JOB),
     "page": read_page,
 }
 every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
@@ -230,7 +243,7 @@ class TestSubmissions:
 
 def job(name: str) -> Any:
     """Return what the answer stored under *name* says of the job."""
-    return read_job(sample(name), job_id=JOB, request=REQUEST)
+    return read_image_job(sample(name), job_id=JOB, request=REQUEST)
 
 
 class TestJobs:
@@ -253,7 +266,7 @@ class TestJobs:
         """A word for the state says more than success."""
         payload = {"success": False, "data": {"status": "in-progress"}}
 
-        report = read_job(told(payload), job_id=JOB)
+        report = read_image_job(told(payload), job_id=JOB)
 
         assert (report.state, report.error) == (JobState.IN_PROGRESS, None)
 
@@ -294,7 +307,7 @@ class TestJobs:
         body = '{"data": {"status": "completed", "url": "%s", "width": %s}}'
         answer = Answer(status=200, body=(body % (URL, number)).encode())
 
-        image = read_job(answer, job_id=JOB).result
+        image = read_image_job(answer, job_id=JOB).result
 
         assert image is not None
         assert image.width is None
@@ -304,7 +317,7 @@ class TestJobs:
         """An integer of 400 digits is no width."""
         payload = {"data": {"status": "completed", "url": URL, "width": 10**400}}
 
-        image = read_job(told(payload), job_id=JOB).result
+        image = read_image_job(told(payload), job_id=JOB).result
 
         assert image is not None
         assert (image.width, image.extra) == (None, {"width": 10**400})
@@ -326,7 +339,9 @@ class TestJobs:
     def test_a_picture_without_a_usable_url_is_not_there_yet(self, url: object) -> None:
         """A completed job without an http(s) URL is an answer that cannot be read."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_job(told({"data": {"status": "completed", "url": url}}), job_id=JOB)
+            read_image_job(
+                told({"data": {"status": "completed", "url": url}}), job_id=JOB
+            )
 
         assert (caught.value.where, caught.value.why) == (
             "$.data.url",
@@ -336,7 +351,7 @@ class TestJobs:
     def test_a_picture_without_a_url_at_all_is_not_there_yet(self) -> None:
         """A missing URL is as bad as a null one."""
         with pytest.raises(InvalidResponseError, match=r"@ \$\.data\.url"):
-            read_job(told({"data": {"status": "completed"}}), job_id=JOB)
+            read_image_job(told({"data": {"status": "completed"}}), job_id=JOB)
         with pytest.raises(InvalidResponseError, match=r"@ \$\.data\.url"):
             job("job-completed-null-url")
 
@@ -367,7 +382,7 @@ class TestJobs:
     ) -> None:
         """Code and message are found wherever they stand."""
         answer = attrs.evolve(sample(name), status=200)
-        report = read_job(answer, job_id=JOB)
+        report = read_image_job(answer, job_id=JOB)
 
         assert (report.state, report.result) == (JobState.FAILED, None)
         assert type(report.error) is JobFailedError
@@ -420,14 +435,14 @@ class TestJobs:
             {"success": False, "error": data},
             {"success": False} | data,
         ):
-            report = read_job(told(payload), job_id=JOB)
+            report = read_image_job(told(payload), job_id=JOB)
             assert type(report.error) is JobNotFoundError
 
     def test_a_404_is_not_found_even_if_cut(self) -> None:
         """The body of a 404 does not matter."""
         answer = Answer(status=404, body=b"\xff", cut=True)
 
-        assert type(read_job(answer, job_id=JOB).error) is JobNotFoundError
+        assert type(read_image_job(answer, job_id=JOB).error) is JobNotFoundError
 
     @pytest.mark.parametrize(
         "payload",
@@ -450,7 +465,7 @@ class TestJobs:
     def test_an_answer_without_a_state_cannot_be_read(self, payload: object) -> None:
         """Without a word, a refusal or a picture nothing is known of the job."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_job(told(payload), job_id=JOB)
+            read_image_job(told(payload), job_id=JOB)
 
         assert (caught.value.where, caught.value.why) == (
             "$.data.status",
@@ -845,7 +860,9 @@ class TestUnreadableBodies:
     def test_a_mark_or_blanks_in_front_are_no_harm(self, prefix: bytes) -> None:
         """A byte order mark does not make JSON unreadable."""
         answer = sample("documented-job-in-progress")
-        report = read_job(attrs.evolve(answer, body=prefix + answer.body), job_id=JOB)
+        report = read_image_job(
+            attrs.evolve(answer, body=prefix + answer.body), job_id=JOB
+        )
 
         assert report.state == JobState.IN_PROGRESS
 

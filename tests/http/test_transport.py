@@ -31,7 +31,7 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
-from pictory_async._core.endpoints import Kind, image_job, image_page, submit_image
+from pictory_async._core.endpoints import IMAGES, Kind, image_page
 from pictory_async._core.models import ImageRequest
 from pictory_async._http import transport as transport_module
 from pictory_async._http.transport import Permit, Transport
@@ -150,7 +150,7 @@ async def test_no_exception_of_the_http_library_leaves(
             timeout=1,
             http=http,
         )
-        for call in (image_page(None), submit_image(ImageRequest("A lighthouse"))):
+        for call in (image_page(None), IMAGES.submit(ImageRequest("A lighthouse"))):
             with pytest.raises(TransportError) as caught:
                 await transport.send(call)
             error = caught.value
@@ -393,7 +393,7 @@ async def test_retry_after_is_read(
         timeout=5,
         http=http,
     )
-    answer = await transport.send(image_job("a", request=None))
+    answer = await transport.send(IMAGES.job("a", None))
     assert answer.retry_after == seconds
     await http.close()
 
@@ -410,7 +410,7 @@ async def test_withdrawn_permit_keeps_the_request_back(serve: Serve) -> None:
     transport = Transport(
         base_url=URL(await serve(handler)), api_key=ApiKey(KEY), timeout=5, http=http
     )
-    call = submit_image(ImageRequest("A lighthouse"))
+    call = IMAGES.submit(ImageRequest("A lighthouse"))
     permit = Permit()
     assert permit.withdraw()
     with pytest.raises(TransportError) as caught:
