@@ -39,6 +39,11 @@ SLOWEST_DOWNLOAD: Final = 16 * 2**10
 
 USER_AGENT: Final = f"pictory-async/{__version__}"
 
+CREDENTIALS: Final = (
+    "the ClientSession given as http sends credentials of its own (auth=, or a netrc "
+    "file by trust_env=True); the API key would replace them"
+)
+
 # For downloads, whose time-out depends on what has arrived.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(
     total=None, connect=None, sock_connect=None, sock_read=None
@@ -183,18 +188,17 @@ class Transport:
             sock_read=None,
             ceil_threshold=math.inf,  # else it is rounded up to a whole second
         )
-        headers = CIMultiDict({
+        # Given with each request, so that a download cannot have them by accident.
+        self._headers = CIMultiDict({
             "Authorization": api_key,  # raw, without "Bearer" [D]
             "Accept": "application/json",
             # Cloudflare refuses some default agents (403, error 1010) [O].
             "User-Agent": USER_AGENT,
         })
+        if http is not None and http.auth is not None:
+            raise ConfigurationError(CREDENTIALS)
         self._owned = http is None
-        # Our own session has them, which saves merging: 4 us a request. Files come
-        # through another one, on the same connections, that never sees the key.
-        self._headers = None if http is None else headers
-        self._http = _new_http(headers) if http is None else http
-        self._files = http or _new_http(connector=self._http.connector)
+        self._http = http or _new_http()
 
     async def send(self, call: Call[Any], *, permit: Permit | None = None) -> Answer:
         """Make one attempt at *call*.
@@ -233,7 +237,7 @@ class Transport:
         problem: TransportError
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._files.get(
+                response = await self._http.get(
                     target,
                     headers={"User-Agent": USER_AGENT, "Accept": "image/*"},
                     timeout=_NO_TIMEOUT,
@@ -250,9 +254,8 @@ class Transport:
         raise problem
 
     async def aclose(self) -> None:
-        """Close what was opened here; a session that was brought along stays open."""
+        """Close what was opened here; a session that the user gave stays open."""
         if self._owned:
-            await self._files.close()
             await self._http.close()
 
     async def _exchange(self, call: Call[Any], permit: Permit) -> Answer:
@@ -302,11 +305,9 @@ class Transport:
         self, exc: Exception, call: Call[Any], permit: Permit
     ) -> TransportError | ConfigurationError:
         sent = not (permit.withdraw() if call.paid else isinstance(exc, _NOT_SENT))
-        if not permit.sent and "Cannot combine AUTHORIZATION" in str(exc):
-            return ConfigurationError(
-                "the ClientSession given as http sends credentials of its own (auth=, "
-                "or a netrc file by trust_env=True); the API key would replace them"
-            )
+        # aiohttp reads a netrc file for each request, and refuses a second credential.
+        if type(exc) is ValueError and self._http.trust_env and not permit.sent:
+            return ConfigurationError(CREDENTIALS)
         path = _shown(call.path)
         return TransportError(
             self._words(exc), sent=sent, method=call.method, path=path
@@ -320,18 +321,12 @@ class Transport:
         return shorten(text.replace(self._key, "<API key>"), limit=200)
 
 
-def _new_http(
-    headers: CIMultiDict[str] | None = None,
-    *,
-    connector: aiohttp.BaseConnector | None = None,
-) -> aiohttp.ClientSession:
+def _new_http() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # Turns are given before a request gets here, so the pool needs no limit; in
         # aiohttp time spent in the pool's queue would count as request time.
-        connector=connector or aiohttp.TCPConnector(limit=0),
-        connector_owner=connector is None,
+        connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers=headers,
     )
 
 

@@ -361,25 +361,31 @@ def page(*hours: int | None, key: str | None = None) -> HistoryPage:
     return HistoryPage(images=images, next_page_key=key)
 
 
+def advance(cursor: Cursor, page: HistoryPage) -> HistoryPage:
+    """Move past *page*; return the part of it that counts."""
+    images = cursor.advance(page.images, page.next_page_key)
+    return HistoryPage(images=images, next_page_key=page.next_page_key)
+
+
 def test_pages_follow_their_keys_to_the_end() -> None:
     """The walk begins without a key, follows each, and ends without one."""
     cursor = Cursor()
 
     assert cursor.check() is None
-    assert cursor.receive(page(0, 1, key="k1")) == page(0, 1, key="k1")
+    assert advance(cursor, page(0, 1, key="k1")) == page(0, 1, key="k1")
     assert (cursor.next_page_key, cursor.ended) == ("k1", False)
     assert cursor.check() == "k1"
-    cursor.receive(page(2))
+    advance(cursor, page(2))
     assert (cursor.next_page_key, cursor.ended) == (None, True)
 
 
 def test_an_empty_page_with_a_key_is_not_the_end() -> None:
     """Only a missing key ends the walk."""
     cursor = Cursor()
-    cursor.receive(page(key="k1"))
+    advance(cursor, page(key="k1"))
 
     assert (cursor.check(), cursor.ended) == ("k1", False)
-    cursor.receive(page())
+    advance(cursor, page())
     assert cursor.ended is True
 
 
@@ -396,7 +402,7 @@ def test_a_repeated_key_is_refused(keys: list[str]) -> None:
     cursor = Cursor(next_page_key="k0")
     for key in keys:
         cursor.check()
-        cursor.receive(page(0, key=key))
+        advance(cursor, page(0, key=key))
 
     for _ in range(2):
         with pytest.raises(PaginationError) as caught:
@@ -409,16 +415,16 @@ def test_the_images_before_a_repeated_key_count() -> None:
     """The page that names a key again is itself given."""
     cursor = Cursor(next_page_key="k0")
 
-    assert cursor.receive(page(0, 1, key="k0")).images == page(0, 1).images
+    assert advance(cursor, page(0, 1, key="k0")).images == page(0, 1).images
 
 
 def test_since_ends_the_walk_at_the_first_older_image() -> None:
     """The bound is inclusive, and what comes after an older image does not count."""
     cursor = Cursor(since=NOON - timedelta(hours=2))
 
-    assert cursor.receive(page(0, 1, key="k1")).images == page(0, 1).images
+    assert advance(cursor, page(0, 1, key="k1")).images == page(0, 1).images
     assert cursor.ended is False
-    assert cursor.receive(page(2, 3, 1, key="k2")).images == page(2).images
+    assert advance(cursor, page(2, 3, 1, key="k2")).images == page(2).images
     assert cursor.ended is True
 
 
@@ -427,14 +433,14 @@ def test_since_may_be_in_another_zone() -> None:
     tokyo = timezone(timedelta(hours=9))
     cursor = Cursor(since=(NOON - timedelta(hours=1)).astimezone(tokyo))
 
-    assert len(cursor.receive(page(0, 1, 2, key="k1")).images) == 2
+    assert len(advance(cursor, page(0, 1, 2, key="k1")).images) == 2
 
 
 def test_an_undated_image_does_not_stop_the_walk() -> None:
     """An image without a readable date cannot be older than anything."""
     cursor = Cursor(since=NOON - timedelta(hours=2))
 
-    assert len(cursor.receive(page(None, 1, None, key="k1")).images) == 3
+    assert len(advance(cursor, page(None, 1, None, key="k1")).images) == 3
     assert cursor.ended is False
 
 
@@ -442,16 +448,16 @@ def test_the_limit_counts_over_pages() -> None:
     """No more images are given than asked for, and the walk ends with the last."""
     cursor = Cursor(left=3)
 
-    assert len(cursor.receive(page(0, 1, key="k1")).images) == 2
+    assert len(advance(cursor, page(0, 1, key="k1")).images) == 2
     assert (cursor.left, cursor.ended) == (1, False)
-    assert cursor.receive(page(2, 3, key="k2")).images == page(2).images
+    assert advance(cursor, page(2, 3, key="k2")).images == page(2).images
     assert (cursor.left, cursor.ended) == (0, True)
 
 
 def test_a_limit_beyond_the_end_is_no_error() -> None:
     """The last page ends the walk with images left to give."""
     cursor = Cursor(left=10)
-    cursor.receive(page(0))
+    advance(cursor, page(0))
 
     assert (cursor.left, cursor.ended) == (9, True)
 
@@ -466,5 +472,5 @@ def test_limit_and_since_work_together() -> None:
     """Images that are too old do not count towards the limit."""
     cursor = Cursor(since=NOON - timedelta(hours=1), left=5)
 
-    assert len(cursor.receive(page(0, 1, 2, key="k1")).images) == 2
+    assert len(advance(cursor, page(0, 1, 2, key="k1")).images) == 2
     assert (cursor.left, cursor.ended) == (3, True)
