@@ -26,7 +26,7 @@ from pictory_async import (
 from pictory_async.sandbox import Fault, Sandbox
 from pictory_async.webhook import BODY_LIMIT, WebhookReceiver
 
-from .servers import aiohttp_serves, uvicorn_serves
+from .support.servers import aiohttp_serves, uvicorn_serves
 
 PROMPT = "A lighthouse at dawn"
 PUBLIC = "https://app.example/pictory"
