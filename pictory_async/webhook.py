@@ -1,15 +1,40 @@
-"""Hear of finished jobs by webhook instead of by the next poll.
+"""Learn of finished jobs by webhook, instead of by the next poll.
+
+The service can announce the end of a job by a POST to a URL of yours. A
+`WebhookReceiver` takes these POSTs in any ASGI application, and has the job polled
+immediately:
 
 ```python
-receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
-app.mount("/pictory", receiver.asgi)  # FastAPI, Starlette; see the README
-
-job = await session.submit("A lighthouse at dawn", webhook=receiver.url)
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    async with PictorySession(polling=FixedInterval(60)) as session:
+        receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
+        app.mount("/pictory", receiver.asgi)
+        app.state.pictory, app.state.receiver = session, receiver
+        yield
 ```
 
-Neither signatures nor retries of the service are documented. So a delivery is taken
-for a hint and nothing more: its secret is checked, and the job is asked for at once.
-A delivery that never comes costs nothing but the wait for the next poll.
+Then give its URL to each request: ``await session.submit(prompt,
+webhook=receiver.url)``. The whole application is ``tests/apps/webhooks_app.py``. In
+aiohttp.web it is ``app.router.add_post("/pictory/{token}", receiver.aiohttp_handler)``;
+anywhere else ``status = await receiver.receive(token, body)`` returns the status to
+answer with.
+
+The service signs nothing, and documents no repetition. So nothing in a delivery is
+believed: it only causes a poll.
+
+- `WebhookReceiver.url` ends in a secret of 256 bits, compared in constant time.
+- A body of more than 64 KiB is not read.
+- The result comes from a poll with the API key, never from the delivery.
+- Deliveries for jobs that are not in progress in this session, such as repetitions
+  after the end, are answered, change nothing and cost no request. One that arrives
+  before the answer to its own ``submit`` is kept for it.
+- A delivery that never arrives costs only time: the session polls as well, and may do
+  so as rarely as above.
+
+If your server logs URLs, exclude this one; uvicorn's access log has it without the
+secret. Give ``secret=`` if deliveries are to reach any of several processes, or the
+same process after a restart.
 """
 
 from __future__ import annotations
@@ -58,35 +83,32 @@ Answer = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
 
 
 class WebhookReceiver:
-    """Takes the webhooks of a session's jobs, from any web framework.
+    """A receiver of the webhooks of a session's jobs, for any web framework.
 
     Make one beside the session, serve it at *public_url*, and give `url` to
     ``submit(..., webhook=receiver.url)``. It opens nothing, so there is nothing to
     close. Cancelling what it does for a delivery disturbs no job.
 
     Args:
-        session: Whose jobs are told of. The deliveries must arrive on its event loop.
+        session: The session of the jobs. Deliveries must arrive on its event loop.
         public_url: Where the service reaches `asgi` or `aiohttp_handler`, as seen
             from outside; http or https, without query and fragment.
         secret: The last part of the path of `url`: at least 32 letters, digits,
             ``-`` and ``_``. A new one is drawn by default; give your own if
             deliveries are to arrive after a restart, or at any of several processes.
 
-    What a delivery is answered:
+    | a delivery | is answered |
+    |---|---|
+    | taken, whatever it is about: the job is polled if it is in progress here | 204 |
+    | no JSON object with a job id | 400 |
+    | wrong secret; nothing was read | 404 |
+    | not a POST | 405 |
+    | the body takes more than 10 seconds | 408 |
+    | the body is over 64 KiB; no more of it was read | 413 |
+    | the session is closed | 503 |
 
-    === ========================================================================
-    204 taken: the job, if it is in progress here, has been asked for. The same for
-        duplicates and for jobs that this session does not know, which cost no request
-    400 no JSON object with a job id
-    404 the secret is wrong; nothing was read
-    405 not a POST
-    408 the body did not arrive within 10 seconds
-    413 the body is beyond 64 KiB; no more of it was read
-    503 the session is closed
-    === ========================================================================
-
-    However often a delivery is repeated, it leads to one poll at a time and one after
-    it. The first ten deliveries for a job count; then it is left to the poller.
+    However often a delivery is repeated, there is one poll at a time and at most one
+    after it. After ten deliveries for a job, further ones cause no poll.
 
     Raises:
         InvalidRequestError: *public_url* or *secret* cannot be used.
@@ -108,7 +130,7 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """What goes into ``webhook=``. Whoever knows it can cause polls: keep it."""
+        """The URL to pass as ``webhook=``. Whoever knows it can cause polls."""
         return f"{self._root}/{self._secret}"
 
     def __repr__(self) -> str:
@@ -122,8 +144,8 @@ class WebhookReceiver:
             token: The last part of the path it came to.
             body: As received. Stop reading at 64 KiB and one byte.
 
-        Returns at once: the job is asked for in the background, and nothing is awaited
-        here, so cancelling this undoes nothing. Never raises for anything that is in a
+        Returns at once: the job is polled in the background, and nothing is awaited
+        here, so cancelling this undoes nothing. Raises for nothing that is in a
         delivery.
 
         Raises:
