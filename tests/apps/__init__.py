@@ -1,1 +1,1 @@
-"""Whole web applications on `pictory_async`, and their tests in real servers."""
+"""Whole web applications on `pictory_async`, and tests of what runs around it."""

@@ -1,1 +1,1 @@
-"""What several test modules share."""
+"""What several tests use: servers, and programs that are killed."""
