@@ -82,9 +82,9 @@ def pictory_sandbox(
 ) -> Iterator[ThreadedSandbox]:
     """A stand-in for the service, in a thread of its own, for one test.
 
-    Its jobs take no time, unless `hold` is called; its images are plain PNG files, which need no
-    Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to it, so that a
-    `PictorySession` your program makes by itself uses it.
+    Its jobs take no time, unless ``hold`` is called; its images are plain PNG files,
+    which need no Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to
+    it, so that a `PictorySession` your program makes by itself uses it.
     """
     from pictory_async.sandbox import ThreadedSandbox  # noqa: PLC0415 - see above
 
@@ -100,8 +100,8 @@ def pictory_session(pictory_sandbox: ThreadedSandbox) -> Iterator[PictorySession
     """A session of `pictory_sandbox` that polls after 10 to 100 milliseconds.
 
     Like every session it belongs to the event loop of its first use, whether that of
-    the test or of an application under test. It is closed after the test. Retries wait for
-    milliseconds, and a job that nobody ends fails after 30 seconds.
+    the test or of an application under test. It is closed after the test. Retries wait
+    for milliseconds, and a job that does not end fails after 30 seconds.
     """
     import pictory_async  # noqa: PLC0415 - see above
 

@@ -67,10 +67,10 @@ logger: Final = logging.getLogger("pictory_async")
 
 BODY_LIMIT: Final = 64 * 1024  # bytes; a delivery has a few hundred
 _BODY_SECONDS: Final = 10.0  # for a body to arrive
-# One end is all there is to tell of a job. Some more are for a service that repeats
-# itself, or tells of progress; what comes after that is left to the poller.
+# A job ends once. The others are for a service that repeats deliveries or reports
+# progress; after so many the job is left to the scheduler.
 _POLLS_A_JOB: Final = 10
-_MOST_HEARD: Final = 1000  # jobs of which the number of deliveries is remembered
+_JOBS_REMEMBERED: Final = 1000  # with the number of their deliveries
 
 ACCEPTED, MALFORMED, UNKNOWN_PATH = 204, 400, 404
 WRONG_METHOD, TOO_SLOW, TOO_LARGE, CLOSED = 405, 408, 413, 503
@@ -79,7 +79,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Message, Receive, Send], Awaitable[None]]
-Answer = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
+Respond = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
 
 
 class WebhookReceiver:
@@ -126,7 +126,7 @@ class WebhookReceiver:
         self._secret = secrets.token_urlsafe(32)
         if secret is not None:
             self._secret = _checked_secret(secret)
-        self._heard: dict[str, int] = {}  # deliveries of a job, the latest job last
+        self._deliveries: dict[str, int] = {}  # by job id, the latest job last
 
     @property
     def url(self) -> str:
@@ -156,7 +156,7 @@ class WebhookReceiver:
         if len(body) > BODY_LIMIT:
             return TOO_LARGE
         job_id = _job_id(body)
-        return MALFORMED if job_id is None else self._hear(job_id)
+        return MALFORMED if job_id is None else self._poll(job_id)
 
     @property
     def asgi(self) -> ASGIApplication:
@@ -192,7 +192,7 @@ class WebhookReceiver:
     async def _answer(
         self, token: str, method: str, length: bytes, chunks: AsyncIterator[bytes]
     ) -> int:
-        """Return the status; read nothing that is not needed for it."""
+        """Return the status; read no more than that takes."""
         if not self._admits(token):
             return UNKNOWN_PATH
         if method != "POST":
@@ -210,30 +210,31 @@ class WebhookReceiver:
         given = token.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(given, self._secret.encode())
 
-    def _hear(self, job_id: str) -> int:
-        times = self._heard.pop(job_id, 0)
+    def _poll(self, job_id: str) -> int:
+        """Have the job polled, unless it was often enough; return the status."""
+        times = self._deliveries.pop(job_id, 0)
         try:
             if times >= _POLLS_A_JOB:
                 known = True
             elif known := self._session.poll_now(job_id):
-                told = {"pictory_event": "webhook", "pictory_job_id": job_id}
-                logger.debug("webhook: job %s", job_id, extra=told)
+                fields = {"pictory_event": "webhook", "pictory_job_id": job_id}
+                logger.debug("webhook: job %s", job_id, extra=fields)
         except InvalidRequestError:
             return MALFORMED
         except SessionClosedError:
             return CLOSED
         if known:
-            self._heard[job_id] = times + 1
-            if len(self._heard) > _MOST_HEARD:
-                del self._heard[next(iter(self._heard))]
+            self._deliveries[job_id] = times + 1
+            if len(self._deliveries) > _JOBS_REMEMBERED:
+                del self._deliveries[next(iter(self._deliveries))]
         return ACCEPTED
 
 
 class _ASGI:
-    """The ASGI side; an object, as servers take a bound method for another protocol."""
+    """The ASGI application; an object, as servers take a method for ASGI 2."""
 
-    def __init__(self, answer: Answer, *, secret: str) -> None:
-        self._answer = answer
+    def __init__(self, respond: Respond, *, secret: str) -> None:
+        self._respond = respond
         self._secret = secret
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -247,12 +248,12 @@ class _ASGI:
             _hide(self._secret, scope)
             length = dict(scope["headers"]).get(b"content-length", b"")
             chunks = _chunks(receive)
-            status = await self._answer(token, scope["method"], length, chunks)
+            status = await self._respond(token, scope["method"], length, chunks)
             await _respond(send, status, version=scope.get("http_version", "1.1"))
 
 
 def _hide(secret: str, scope: Message) -> None:
-    """Take the secret out of what servers write their access log from."""
+    """Remove the secret from the part of *scope* that goes into an access log."""
     scope["path"] = scope["path"].replace(secret, "...")
     if scope.get("raw_path"):
         scope["raw_path"] = scope["raw_path"].replace(secret.encode(), b"...")
@@ -300,7 +301,7 @@ def _last_part(path: str) -> str:
 
 
 def _job_id(body: bytes) -> str | None:
-    """Return the id of the job that *body* tells of, None if it tells of none."""
+    """Return the id of the job that *body* names, None if it names none."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
@@ -320,7 +321,7 @@ def _ids(*places: object) -> Iterable[object]:
 
 
 async def _read(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the body; of one that is too large, what shows that it is."""
+    """Return the body; of one that is too large, enough to see that it is."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk
