@@ -20,6 +20,7 @@ MODULES = (
     "pictory_async.sandbox",
     "pictory_async.webhook",
     "pictory_async.pytest_plugin",
+    "pictory_async.cli",
 )
 
 own_members = pdoc.doc.Class.own_members.func

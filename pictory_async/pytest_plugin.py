@@ -1,19 +1,43 @@
 """Fixtures for testing what you build on this library; pytest finds them by itself.
 
-============================ ====================================================
-``pictory_sandbox``          a `ThreadedSandbox`: the service, for one test
-``pictory_session``          a `PictorySession` of it that hardly waits
-``pictory_sandbox_options``  override it to give `ThreadedSandbox` other options
-============================ ====================================================
+- ``pictory_sandbox`` is a `pictory_async.sandbox.ThreadedSandbox`: the service, in a
+  thread of its own, for one test. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL``
+  point to it.
+- ``pictory_session`` is a `pictory_async.PictorySession` of it that polls after
+  milliseconds.
+- ``pictory_sandbox_options`` gives it other options: override it to return, for
+  example, ``{"credits": 10}``.
 
 ```python
-async def test_a_failed_image_is_reported(pictory_sandbox, pictory_session):
+async def test_failure_is_reported(pictory_sandbox, pictory_session):
     pictory_sandbox.fail_next()
     assert await my_program(pictory_session) == "no image today"
     assert pictory_sandbox.submitted[0]["prompt"] == "A lighthouse at dawn"
 ```
 
-They are synchronous fixtures, so that they serve synchronous tests (with the test
+In a web application, let the test client use the session. For the FastAPI application
+in ``tests/apps/fastapi_app.py``, whose tests are in ``tests/apps/test_fastapi_app.py``:
+
+```python
+@pytest.fixture
+def client(pictory_session):
+    app.dependency_overrides[pictory] = lambda: pictory_session
+    with TestClient(app) as client:
+        yield client
+    app.dependency_overrides.clear()
+
+def test_image(client, pictory_sandbox):
+    answer = client.post("/images", params={"prompt": "A lighthouse at dawn"})
+    assert answer.json()["url"].endswith(".png")
+    assert pictory_sandbox.submitted == [{"prompt": "A lighthouse at dawn"}]
+```
+
+``pictory_sandbox`` has everything that `pictory_async.sandbox.Sandbox` has, from any
+thread: ``fail_next``, ``hold``, ``release``, ``finish``, ``add_fault``, ``requests``,
+``submitted``, ``jobs``, ``webhooks``. Without pytest, use ``with ThreadedSandbox() as
+sandbox``.
+
+The fixtures are synchronous, so that they serve synchronous tests (with the test
 clients of web frameworks), pytest-asyncio in both of its modes, and anyio's plugin.
 
 pytest imports this module at the start of every run in an environment that has the
@@ -39,7 +63,7 @@ _CLOSING = 30.0  # seconds; a session needs a few milliseconds, or 5 with a POST
 
 @pytest.fixture
 def pictory_sandbox_options() -> dict[str, Any]:
-    """Options for `ThreadedSandbox`, beside those of `pictory_sandbox`; none.
+    """Further options for the `ThreadedSandbox`; by default none.
 
     Override it in a module or class, or parametrize it:
 
@@ -58,9 +82,9 @@ def pictory_sandbox(
 ) -> Iterator[ThreadedSandbox]:
     """A stand-in for the service, in a thread of its own, for one test.
 
-    Its jobs take no time, until `hold`; its images are plain PNG files, which need no
-    Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to it, so that a
-    `PictorySession` your program makes by itself uses it.
+    Its jobs take no time, unless ``hold`` is called; its images are plain PNG files,
+    which need no Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to
+    it, so that a `PictorySession` your program makes by itself uses it.
     """
     from pictory_async.sandbox import ThreadedSandbox  # noqa: PLC0415 - see above
 
@@ -75,9 +99,9 @@ def pictory_sandbox(
 def pictory_session(pictory_sandbox: ThreadedSandbox) -> Iterator[PictorySession]:
     """A session of `pictory_sandbox` that polls after 10 to 100 milliseconds.
 
-    It belongs to the event loop of its first use, as ever, be it that of the test or
-    of an application under test, and is closed after the test. Retries wait for
-    milliseconds, and a job that nobody ends fails after 30 seconds.
+    Like every session it belongs to the event loop of its first use, whether that of
+    the test or of an application under test. It is closed after the test. Retries wait
+    for milliseconds, and a job that does not end fails after 30 seconds.
     """
     import pictory_async  # noqa: PLC0415 - see above
 
@@ -98,7 +122,7 @@ def _close(session: PictorySession) -> None:
 
     loop = session.loop
     if loop is None:
-        return  # not used, closed, or its loop was closed and took it along
+        return  # never used, closed, or closed together with its loop
     if loop.is_running():  # in another thread
         closing = asyncio.run_coroutine_threadsafe(session.aclose(), loop)
         closing.result(_CLOSING)

@@ -1,15 +1,40 @@
-"""Hear of finished jobs by webhook instead of by the next poll.
+"""Learn of finished jobs by webhook, instead of by the next poll.
+
+The service can announce the end of a job by a POST to a URL of yours. A
+`WebhookReceiver` takes these POSTs in any ASGI application, and has the job polled
+immediately:
 
 ```python
-receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
-app.mount("/pictory", receiver.asgi)  # FastAPI, Starlette; see the README
-
-job = await session.submit("A lighthouse at dawn", webhook=receiver.url)
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    async with PictorySession(polling=FixedInterval(60)) as session:
+        receiver = WebhookReceiver(session, public_url="https://example.com/pictory")
+        app.mount("/pictory", receiver.asgi)
+        app.state.pictory, app.state.receiver = session, receiver
+        yield
 ```
 
-Neither signatures nor retries of the service are documented. So a delivery is taken
-for a hint and nothing more: its secret is checked, and the job is asked for at once.
-A delivery that never comes costs nothing but the wait for the next poll.
+Then give its URL to each request: ``await session.submit(prompt,
+webhook=receiver.url)``. The whole application is ``tests/apps/webhooks_app.py``. In
+aiohttp.web it is ``app.router.add_post("/pictory/{token}", receiver.aiohttp_handler)``;
+anywhere else ``status = await receiver.receive(token, body)`` returns the status to
+answer with.
+
+The service signs nothing, and documents no repetition. So nothing in a delivery is
+believed: it only causes a poll.
+
+- `WebhookReceiver.url` ends in a secret of 256 bits, compared in constant time.
+- A body of more than 64 KiB is not read.
+- The result comes from a poll with the API key, never from the delivery.
+- Deliveries for jobs that are not in progress in this session, such as repetitions
+  after the end, are answered, change nothing and cost no request. One that arrives
+  before the answer to its own ``submit`` is kept for it.
+- A delivery that never arrives costs only time: the session polls as well, and may do
+  so as rarely as above.
+
+If your server logs URLs, exclude this one; uvicorn's access log has it without the
+secret. Give ``secret=`` if deliveries are to reach any of several processes, or the
+same process after a restart.
 """
 
 from __future__ import annotations
@@ -42,10 +67,10 @@ logger: Final = logging.getLogger("pictory_async")
 
 BODY_LIMIT: Final = 64 * 1024  # bytes; a delivery has a few hundred
 _BODY_SECONDS: Final = 10.0  # for a body to arrive
-# One end is all there is to tell of a job. Some more are for a service that repeats
-# itself, or tells of progress; what comes after that is left to the poller.
+# A job ends once. The others are for a service that repeats deliveries or reports
+# progress; after so many the job is left to the scheduler.
 _POLLS_A_JOB: Final = 10
-_MOST_HEARD: Final = 1000  # jobs of which the number of deliveries is remembered
+_JOBS_REMEMBERED: Final = 1000  # with the number of their deliveries
 
 ACCEPTED, MALFORMED, UNKNOWN_PATH = 204, 400, 404
 WRONG_METHOD, TOO_SLOW, TOO_LARGE, CLOSED = 405, 408, 413, 503
@@ -54,39 +79,36 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Message, Receive, Send], Awaitable[None]]
-Answer = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
+Respond = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
 
 
 class WebhookReceiver:
-    """Takes the webhooks of a session's jobs, from any web framework.
+    """A receiver of the webhooks of a session's jobs, for any web framework.
 
     Make one beside the session, serve it at *public_url*, and give `url` to
     ``submit(..., webhook=receiver.url)``. It opens nothing, so there is nothing to
     close. Cancelling what it does for a delivery disturbs no job.
 
     Args:
-        session: Whose jobs are told of. The deliveries must arrive on its event loop.
+        session: The session of the jobs. Deliveries must arrive on its event loop.
         public_url: Where the service reaches `asgi` or `aiohttp_handler`, as seen
             from outside; http or https, without query and fragment.
         secret: The last part of the path of `url`: at least 32 letters, digits,
             ``-`` and ``_``. A new one is drawn by default; give your own if
             deliveries are to arrive after a restart, or at any of several processes.
 
-    What a delivery is answered:
+    | a delivery | is answered |
+    |---|---|
+    | taken, whatever it is about: the job is polled if it is in progress here | 204 |
+    | no JSON object with a job id | 400 |
+    | wrong secret; nothing was read | 404 |
+    | not a POST | 405 |
+    | the body takes more than 10 seconds | 408 |
+    | the body is over 64 KiB; no more of it was read | 413 |
+    | the session is closed | 503 |
 
-    === ========================================================================
-    204 taken: the job, if it is in progress here, has been asked for. The same for
-        duplicates and for jobs that this session does not know, which cost no request
-    400 no JSON object with a job id
-    404 the secret is wrong; nothing was read
-    405 not a POST
-    408 the body did not arrive within 10 seconds
-    413 the body is beyond 64 KiB; no more of it was read
-    503 the session is closed
-    === ========================================================================
-
-    However often a delivery is repeated, it leads to one poll at a time and one after
-    it. The first ten deliveries for a job count; then it is left to the poller.
+    However often a delivery is repeated, there is one poll at a time and at most one
+    after it. After ten deliveries for a job, further ones cause no poll.
 
     Raises:
         InvalidRequestError: *public_url* or *secret* cannot be used.
@@ -104,11 +126,11 @@ class WebhookReceiver:
         self._secret = secrets.token_urlsafe(32)
         if secret is not None:
             self._secret = _checked_secret(secret)
-        self._heard: dict[str, int] = {}  # deliveries of a job, the latest job last
+        self._deliveries: dict[str, int] = {}  # by job id, the latest job last
 
     @property
     def url(self) -> str:
-        """What goes into ``webhook=``. Whoever knows it can cause polls: keep it."""
+        """The URL to pass as ``webhook=``. Whoever knows it can cause polls."""
         return f"{self._root}/{self._secret}"
 
     def __repr__(self) -> str:
@@ -122,8 +144,8 @@ class WebhookReceiver:
             token: The last part of the path it came to.
             body: As received. Stop reading at 64 KiB and one byte.
 
-        Returns at once: the job is asked for in the background, and nothing is awaited
-        here, so cancelling this undoes nothing. Never raises for anything that is in a
+        Returns at once: the job is polled in the background, and nothing is awaited
+        here, so cancelling this undoes nothing. Raises for nothing that is in a
         delivery.
 
         Raises:
@@ -134,7 +156,7 @@ class WebhookReceiver:
         if len(body) > BODY_LIMIT:
             return TOO_LARGE
         job_id = _job_id(body)
-        return MALFORMED if job_id is None else self._hear(job_id)
+        return MALFORMED if job_id is None else self._poll(job_id)
 
     @property
     def asgi(self) -> ASGIApplication:
@@ -170,7 +192,7 @@ class WebhookReceiver:
     async def _answer(
         self, token: str, method: str, length: bytes, chunks: AsyncIterator[bytes]
     ) -> int:
-        """Return the status; read nothing that is not needed for it."""
+        """Return the status; read no more than that takes."""
         if not self._admits(token):
             return UNKNOWN_PATH
         if method != "POST":
@@ -188,30 +210,31 @@ class WebhookReceiver:
         given = token.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(given, self._secret.encode())
 
-    def _hear(self, job_id: str) -> int:
-        times = self._heard.pop(job_id, 0)
+    def _poll(self, job_id: str) -> int:
+        """Have the job polled, unless it was often enough; return the status."""
+        times = self._deliveries.pop(job_id, 0)
         try:
             if times >= _POLLS_A_JOB:
                 known = True
             elif known := self._session.poll_now(job_id):
-                told = {"pictory_event": "webhook", "pictory_job_id": job_id}
-                logger.debug("webhook: job %s", job_id, extra=told)
+                fields = {"pictory_event": "webhook", "pictory_job_id": job_id}
+                logger.debug("webhook: job %s", job_id, extra=fields)
         except InvalidRequestError:
             return MALFORMED
         except SessionClosedError:
             return CLOSED
         if known:
-            self._heard[job_id] = times + 1
-            if len(self._heard) > _MOST_HEARD:
-                del self._heard[next(iter(self._heard))]
+            self._deliveries[job_id] = times + 1
+            if len(self._deliveries) > _JOBS_REMEMBERED:
+                del self._deliveries[next(iter(self._deliveries))]
         return ACCEPTED
 
 
 class _ASGI:
-    """The ASGI side; an object, as servers take a bound method for another protocol."""
+    """The ASGI application; an object, as servers take a method for ASGI 2."""
 
-    def __init__(self, answer: Answer, *, secret: str) -> None:
-        self._answer = answer
+    def __init__(self, respond: Respond, *, secret: str) -> None:
+        self._respond = respond
         self._secret = secret
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -225,12 +248,12 @@ class _ASGI:
             _hide(self._secret, scope)
             length = dict(scope["headers"]).get(b"content-length", b"")
             chunks = _chunks(receive)
-            status = await self._answer(token, scope["method"], length, chunks)
+            status = await self._respond(token, scope["method"], length, chunks)
             await _respond(send, status, version=scope.get("http_version", "1.1"))
 
 
 def _hide(secret: str, scope: Message) -> None:
-    """Take the secret out of what servers write their access log from."""
+    """Remove the secret from the part of *scope* that goes into an access log."""
     scope["path"] = scope["path"].replace(secret, "...")
     if scope.get("raw_path"):
         scope["raw_path"] = scope["raw_path"].replace(secret.encode(), b"...")
@@ -278,7 +301,7 @@ def _last_part(path: str) -> str:
 
 
 def _job_id(body: bytes) -> str | None:
-    """Return the id of the job that *body* tells of, None if it tells of none."""
+    """Return the id of the job that *body* names, None if it names none."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
@@ -298,7 +321,7 @@ def _ids(*places: object) -> Iterable[object]:
 
 
 async def _read(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the body; of one that is too large, what shows that it is."""
+    """Return the body; of one that is too large, enough to see that it is."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_readme import APPS, TESTS
+APPS = Path(__file__).parent / "apps"
 
 # Runs under each way to run coroutines; {mark} is what that way wants above a test.
 ASYNC_TESTS = """
@@ -122,7 +123,7 @@ def test_fixtures(mark: str, options: tuple[str, ...], tmp_path: Path) -> None:
 
 ON_THE_TESTS_OWN_LOOP = """
 import httpx
-from app import app, pictory
+from .fastapi_app import app, pictory
 
 async def test_image(pictory_session, pictory_sandbox):
     app.dependency_overrides[pictory] = lambda: pictory_session
@@ -133,20 +134,17 @@ async def test_image(pictory_session, pictory_sandbox):
 """
 
 
-def test_example_of_the_readme(tmp_path: Path) -> None:
-    """The README's tests of its application pass, and so does one with httpx."""
-    (code,) = TESTS
-    (app,) = [app for app in APPS if app.startswith("# app.py")]
-    files = {
-        "app.py": app,
-        "test_app.py": code,
-        "test_httpx.py": ON_THE_TESTS_OWN_LOOP,
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    auto = (*ASYNCIO, "-o", "asyncio_mode=auto", "-o", "pythonpath=.")
-    # Of the deprecations of other packages the example is not guilty.
-    printed = run_pytest(tmp_path, *auto, "-W", "default")
+def test_example_application(tmp_path: Path) -> None:
+    """The tests of the FastAPI application pass alone, and so does one with httpx."""
+    folder = tmp_path / "example"
+    folder.mkdir()
+    for name in ("fastapi_app.py", "test_fastapi_app.py"):
+        shutil.copy(APPS / name, folder)
+    (folder / "__init__.py").touch()
+    (folder / "test_httpx.py").write_text(ON_THE_TESTS_OWN_LOOP, encoding="utf-8")
+    code = (APPS / "test_fastapi_app.py").read_text(encoding="utf-8")
+    # The deprecations of other packages are not the example's fault.
+    printed = run_pytest(tmp_path, *ASYNCIO, "-o", "asyncio_mode=auto", "-W", "default")
     assert f"{code.count('def test_') + 1} passed" in printed, printed
 
 

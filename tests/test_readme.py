@@ -16,13 +16,13 @@ import pytest
 
 from pictory_async.sandbox import Sandbox
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 SCRIPTS = [code for code in PYTHON if "asyncio.run(" in code]
-APPS = [code for code in PYTHON if "lifespan" in code or "cleanup_ctx" in code]
-TESTS = [code for code in PYTHON if code.startswith("# test_")]
-NOTEBOOKS = [code for code in PYTHON if code.startswith("# cell")]
+[APP] = [code for code in PYTHON if code.startswith("# app.py")]
+[NOTEBOOK] = [code for code in PYTHON if code.startswith("# cell")]
 
 
 async def beside_a_sandbox(main: Coroutine[Any, Any, None]) -> None:
@@ -37,7 +37,7 @@ async def beside_a_sandbox(main: Coroutine[Any, Any, None]) -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Return an `asyncio.run` whose time flies, in an empty folder."""
+    """Return an `asyncio.run` in simulated time, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PICTORY_API_KEY", "pictai_fake_and_soon_replaced")
     monkeypatch.setenv("PICTORY_API_BASE_URL", "")
@@ -52,11 +52,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def test_every_block_is_of_a_kind_that_is_run() -> None:
     """No code block escapes being run.
 
-    Those of shell are run by CI, applications and their tests by `test_web_apps` and
-    `test_pytest_plugin`, all others below.
+    Those of shell are run by CI, the application by `test_web_apps`, all others below.
     """
-    kinds = (SCRIPTS, APPS, NOTEBOOKS, TESTS)
-    assert len(PYTHON) == sum(len(kind) for kind in kinds)
+    assert sorted(PYTHON) == sorted([*SCRIPTS, APP, NOTEBOOK])
     assert [language for language, _ in BLOCKS if language != "python"] == ["sh", "sh"]
     assert len(SCRIPTS) >= 3
 
@@ -80,11 +78,10 @@ def test_script_runs(
         assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in saved)
 
 
-@pytest.mark.parametrize("code", NOTEBOOKS, ids=range(len(NOTEBOOKS)))
-def test_notebook_runs(code: str, run: Any) -> None:
+def test_notebook_runs(run: Any) -> None:
     """The cells run one after another, each in a task of its own."""
     names: dict[str, Any] = {}
-    cells = [cell for cell in code.split("# cell\n") if cell.strip()]
+    cells = [cell for cell in NOTEBOOK.split("# cell\n") if cell.strip()]
     shown = list[str]()
 
     async def run_cell(cell: str) -> None:
@@ -115,7 +112,24 @@ def test_errors_table_names_every_error() -> None:
     """No error is missing from the table."""
     import pictory_async
 
-    table = README.split("### Errors")[1].split("### Configuration")[0]
+    table = README.split("## Errors\n")[1].split("\n## ")[0]
     errors = [name for name in pictory_async.__all__ if name.endswith("Error")]
     missing = [name for name in errors if f"`{name}`" not in table]
     assert missing == ["JobError"]  # the base of four that are there
+
+
+def test_length() -> None:
+    """It can be read in five minutes."""
+    assert len(README.splitlines()) <= 300
+
+
+def test_links() -> None:
+    """Each picture and file that it links to is there, and no picture is large."""
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    pictures = [ROOT / target for target in targets if target.endswith(".png")]
+    assert len(pictures) == 3
+    for target in targets:
+        assert (ROOT / target).exists(), target
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size < 300_000

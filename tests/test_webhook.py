@@ -26,7 +26,7 @@ from pictory_async import (
 from pictory_async.sandbox import Fault, Sandbox
 from pictory_async.webhook import BODY_LIMIT, WebhookReceiver
 
-from .servers import aiohttp_serves, uvicorn_serves
+from .support.servers import aiohttp_serves, uvicorn_serves
 
 PROMPT = "A lighthouse at dawn"
 PUBLIC = "https://app.example/pictory"
@@ -44,7 +44,7 @@ async def _sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(name="session")
 async def _session(sandbox: Sandbox) -> AsyncIterator[PictorySession]:
-    """A session that polls once in a blue moon: what ends was told by webhook."""
+    """A session that polls too rarely to see a job end before its webhook does."""
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, polling=FixedInterval(3000)
     ) as opened:
@@ -63,14 +63,14 @@ def delivery(job_id: str, status: str = "completed") -> bytes:
 
 
 async def polled(sandbox: Sandbox, job_id: str, times: int) -> None:
-    """Wait until a job was asked for so often."""
-    while sandbox.polls(job_id) < times:  # noqa: ASYNC110 - the sandbox tells nobody
+    """Wait until a job was polled that many times."""
+    while sandbox.polls(job_id) < times:  # noqa: ASYNC110 - the sandbox has no event for it
         await asyncio.sleep(0.01)
 
 
 async def answered(sandbox: Sandbox, times: int = 1) -> list[int | None]:
-    """Wait until so many webhooks are over; return what they were answered."""
-    while len(sandbox.webhooks) < times:  # noqa: ASYNC110 - the sandbox tells nobody
+    """Wait for that many webhooks to be answered; return the statuses."""
+    while len(sandbox.webhooks) < times:  # noqa: ASYNC110 - the sandbox has no event for it
         await asyncio.sleep(0.01)
     return [webhook.status for webhook in sandbox.webhooks]
 
@@ -87,7 +87,7 @@ async def bare(receiver: WebhookReceiver) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def fastapi_mount(receiver: WebhookReceiver) -> AsyncIterator[str]:
-    """Mount it in FastAPI, behind a proxy that takes a part of the path away."""
+    """Mount it in FastAPI, behind a proxy that removes a part of the path."""
     from fastapi import FastAPI
 
     app = FastAPI()
@@ -175,7 +175,7 @@ async def test_job_ends_when_it_is_told(
 async def test_failure_is_told(
     session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """A job that fails is asked for like any other; the delivery is not believed."""
+    """A job that fails is polled like any other; the delivery is not believed."""
     job = await session.submit(PROMPT)
     sandbox.fail(job.job_id, code="BROKEN")
     assert await receiver.receive(SECRET, delivery(job.job_id, "completed")) == 204
@@ -188,7 +188,7 @@ async def test_failure_is_told(
 
 @pytest.mark.looptime
 async def test_told_before_the_submit_was_answered() -> None:
-    """A job that is told of while its id is on the way is asked for on arrival."""
+    """A delivery that overtakes the id of its job has the job polled on arrival."""
     async with Sandbox(duration=3.0, pictures=False) as sandbox:
         sandbox.add_fault(Fault.trickle(interval=0.2, on="submit"))
         session = PictorySession(
@@ -227,7 +227,7 @@ async def test_memory_of_early_ids_is_bounded(
     """Made-up ids push the oldest out, and no memory grows."""
     sandbox.add_fault(Fault.slow(0.2, on="submit"))
     submitting = asyncio.create_task(session.submit(PROMPT))
-    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox tells nobody
+    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox has no event for it
         await asyncio.sleep(0.01)
     for number in range(3000):
         assert await receiver.receive(SECRET, delivery(f"made-up-{number}")) == 204
@@ -254,7 +254,7 @@ async def test_flood_of_duplicates(
             break
     sandbox.finish(job.job_id)
     assert await receiver.receive(SECRET, delivery(job.job_id)) == 204
-    assert not job.done()  # a job told of so often is left to the poller
+    assert not job.done()  # after so many deliveries the job is left to the scheduler
     job.poll_now()
     await job
     assert sandbox.polls(job.job_id) == 3
@@ -264,17 +264,19 @@ async def test_flood_of_duplicates(
 async def test_memory_of_deliveries_is_bounded(
     session: PictorySession, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The jobs heard of last are remembered; those before are forgotten."""
+    """The jobs of the latest deliveries are remembered; earlier ones are forgotten."""
     monkeypatch.setattr(session, "poll_now", lambda _: True)
     for number in range(1500):
         await receiver.receive(SECRET, delivery(f"job-{number}"))
-    assert list(receiver._heard) == [f"job-{number}" for number in range(500, 1500)]
+    assert list(receiver._deliveries) == [
+        f"job-{number}" for number in range(500, 1500)
+    ]
 
 
 async def test_unknown_job_costs_no_request(
     sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """An id that the session does not follow is not asked for: no amplification."""
+    """An id that the session does not follow is not polled: no amplification."""
     for number in range(100):
         assert await receiver.receive(SECRET, delivery(f"unknown-{number}")) == 204
     await asyncio.sleep(0.1)
@@ -313,7 +315,7 @@ async def test_unknown_job_costs_no_request(
 async def test_malformed(
     body: bytes, session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """What names no job is refused and changes nothing."""
+    """A body that names no job is refused and changes nothing."""
     assert await receiver.receive(SECRET, body) == 400
     assert (session.jobs, sandbox.requests) == ((), [])
 
@@ -346,7 +348,7 @@ async def test_wrong_secret(
 async def test_secret_is_compared_in_constant_time(
     receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The comparison is the one that tells nothing by its duration."""
+    """The comparison takes the same time whatever it compares."""
     compared = []
     real = hmac.compare_digest
     monkeypatch.setattr(
@@ -359,7 +361,7 @@ async def test_secret_is_compared_in_constant_time(
 async def test_closed_session(
     session: PictorySession, receiver: WebhookReceiver
 ) -> None:
-    """While the application goes down the service is asked to come again."""
+    """While the application shuts down, the service is asked to try again."""
     await session.aclose()
     assert await receiver.receive(SECRET, delivery("a")) == 503
 
@@ -466,7 +468,7 @@ async def asked(
 
 
 async def test_nothing_is_read_for_a_wrong_secret(receiver: WebhookReceiver) -> None:
-    """Who does not know the secret cannot make the application read."""
+    """A sender without the secret cannot make the application read."""
 
     async def read() -> None:
         pytest.fail("the body was asked for")
@@ -516,7 +518,7 @@ def test_url_has_a_secret_of_its_own(session: PictorySession) -> None:
 
 @pytest.fixture
 def records() -> Iterator[list[str]]:
-    """What all loggers say, at every level, the server's access log included."""
+    """The lines of all loggers at every level, the server's access log included."""
     said: list[str] = []
 
     class Keep(logging.Handler):
@@ -524,7 +526,7 @@ def records() -> Iterator[list[str]]:
             said.append(f"{record.name}: {record.getMessage()}")
 
     handler = Keep()
-    # The server's own loggers may have been told to keep what they say to themselves.
+    # The server's own loggers may not propagate their records.
     loggers = [logging.getLogger(name) for name in ("", "uvicorn", "uvicorn.access")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,7 +1,8 @@
 """What the library tells the log, in one place.
 
 Each record has ``pictory_event`` and further fields, all of them JSON's own types, so
-that a formatter can write them out as they are. The README ("Logging") promises them.
+that a formatter can write them out as they are. The docstring of the
+package ("Logging") promises them.
 None has a key, a whole prompt, a webhook's URL or the query of any URL.
 """
 

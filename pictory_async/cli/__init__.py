@@ -1,7 +1,64 @@
-"""The ``pictory`` command: images from a terminal or a script.
+"""The command ``pictory``: images from a terminal or a script.
 
-It needs the extra ``cli`` (``pip install 'pictory-async[cli]'``). ``pictory --help``
-is its manual.
+It needs the extra ``cli`` (``pip install 'pictory-async[cli]'``). ``python -m
+pictory_async`` is the same command; ``pictory --help`` and ``pictory COMMAND --help``
+describe every option.
+
+- ``pictory generate PROMPT...`` generates images and saves them. Options: ``--model``,
+  ``--aspect-ratio``, ``--style``, ``--reference-image-url``, ``--output DIR``,
+  ``--sandbox``, ``--json``.
+- ``pictory batch FILE`` generates an image of each prompt in a file, resumably.
+  Options: ``--output DIR``, ``--journal FILE``, ``--max-in-flight N``, ``--max-credits
+  CREDITS``, ``--on-unknown report|reconcile|resubmit``, ``--dry-run``, ``--sandbox``,
+  ``--json``, and those of ``generate`` for what a line leaves open.
+- ``pictory history`` lists images, newest first. Options: ``--limit N``, ``--since
+  WHEN``, ``--json``.
+- ``pictory job JOB_ID...`` shows the state of jobs. Options: ``--wait``, ``--output
+  DIR``, ``--json``.
+- ``pictory sandbox`` runs the sandbox server. Options: ``--port PORT``.
+
+The key comes from ``$PICTORY_API_KEY`` alone, because an option would be visible in the
+list of processes. Results go to standard output, one line each in a pipe; everything
+else goes to standard error.
+
+| exit code | |
+|---|---|
+| 0 | everything is done |
+| 1 | a job or a request failed |
+| 2 | wrong usage or configuration; nothing was sent |
+| 130, 143 | interrupted by Ctrl-C, ended by SIGTERM |
+
+Ctrl-C prints the ids of the jobs still in progress and how to continue with them; a
+batch prints the command that resumes it. So does a batch that stops because the key was
+refused for 20 prompts in a row.
+
+## pictory batch
+
+It reads, in UTF-8:
+
+- ``.txt``: a prompt on each line; no line is a comment.
+- ``.csv`` and ``.tsv``: columns named ``prompt``, ``model``, ``aspect_ratio``,
+  ``style``, ``reference_image_url`` and ``webhook``.
+- ``.jsonl``: objects with the same names.
+- ``-``: standard input, in the format given with ``--format``.
+
+Every line is checked before anything is sent, and bad ones are listed by number;
+``--dry-run`` stops there and adds up the credits.
+
+The output folder gets the images, the journal ``batch.sqlite``, ``manifest.jsonl`` (an
+object for each prompt: index, line, prompt, job id, state, file, credits, error) and
+``index.html``, a contact sheet that needs neither network nor scripts.
+
+| state in the manifest | |
+|---|---|
+| ``completed`` | the image is there |
+| ``failed`` | the service reported a failure |
+| ``unknown`` | perhaps paid for: see ``--on-unknown`` |
+| ``in-progress`` | no longer awaited here; the job goes on at the service |
+| ``not-sent`` | nothing was sent |
+
+The same command again pays for nothing twice, tries the last two once more, and saves
+the images that were not saved.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A stand-in for the Pictory AI Studio image API that runs in your own process.
 
-For trying the library out without an account, and for testing what you build on it:
+For trying the library without an account, and for testing what you build on it:
 
 ```python
 from pictory_async import PictorySession
@@ -13,8 +13,22 @@ async with Sandbox() as sandbox:
 ```
 
 It needs the extra ``sandbox`` (``pip install 'pictory-async[sandbox]'``) unless its
-pictures are switched off. It shares no code with the client: what the two agree on,
-they agree on because of the documents.
+pictures are switched off. It is as strict as the documentation; where that is silent or
+contradicts itself, `Behavior` has a switch. It shares no code with the client: what the
+two agree on, they agree on because of the documentation.
+
+- `Sandbox.fail_next`, `Sandbox.hold`, `Sandbox.release`, `Sandbox.finish` and
+  `Sandbox.set_state` script what becomes of jobs.
+- `Sandbox.add_fault` scripts what goes wrong, as in
+  ``sandbox.add_fault(Fault.answer(503, on="submit"))``; there are `Fault.drop`,
+  `Fault.truncate`, `Fault.hang`, `Fault.trickle` and `Fault.slow`, too.
+- `Throttle` limits the rate of requests.
+- `Sandbox.requests`, `Sandbox.submitted`, `Sandbox.jobs`, `Sandbox.images` and
+  `Sandbox.webhooks` are what it has received and done.
+
+It uses the event loop's own clock, so a loop with a simulated clock drives it.
+`ThreadedSandbox`, for ``with`` instead of ``async with``, runs in a thread of its own
+and can be used from any thread. `pictory_async.pytest_plugin` has one as a fixture.
 """
 
 from __future__ import annotations

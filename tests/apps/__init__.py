@@ -1,1 +1,1 @@
-"""Tests of the applications around the library."""
+"""Whole web applications on `pictory_async`, and tests of what runs around it."""

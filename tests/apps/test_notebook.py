@@ -26,6 +26,7 @@ async def wake_up():
 waking = asyncio.create_task(wake_up())
 session = PictorySession(polling=Backoff(0.01, factor=1.5, maximum=0.1))
 """
+v4: Any = nbformat.v4  # has no types
 INTERRUPTED = {"KeyboardInterrupt", "CancelledError"}  # the latter from an await
 
 
@@ -34,14 +35,15 @@ class Notebook:
 
     def __init__(self, client: NotebookClient) -> None:
         self._client = client
+        self._kernel: Any = client.km
 
     @property
     def outputs(self) -> list[Any]:
-        """What the last cell has put out so far."""
+        """The outputs of the last cell so far."""
         return list(self._client.nb.cells[-1].outputs)
 
     def run(self, code: str) -> list[Any]:
-        """Run a cell that makes no noise; return its outputs."""
+        """Run a cell that raises nothing; return its outputs."""
         self._execute(code)
         kinds = [output.output_type for output in self.outputs]
         assert "error" not in kinds, self.outputs
@@ -62,22 +64,22 @@ class Notebook:
         async def interrupt() -> None:
             while not when():  # noqa: ASYNC110 - of another thread or process
                 await asyncio.sleep(0.01)
-            await self._client.km.interrupt_kernel()
+            await self._kernel.interrupt_kernel()
 
         interrupting: list[asyncio.Task[None]] = []
 
         def begin(**_: object) -> None:
             interrupting.append(asyncio.create_task(interrupt()))
 
-        self._client.on_cell_execute = begin
+        self._client.set_trait("on_cell_execute", begin)
         self._execute(code)
-        self._client.on_cell_execute = None
+        self._client.set_trait("on_cell_execute", None)
         assert interrupting[0].done()
         assert self.outputs[-1].ename in INTERRUPTED
 
     def _execute(self, code: str) -> None:
         cells = self._client.nb.cells
-        cells.append(nbformat.v4.new_code_cell(code))
+        cells.append(v4.new_code_cell(code))
         self._client.execute_cell(cells[-1], len(cells) - 1)
 
 
@@ -90,7 +92,7 @@ def notebook(
         monkeypatch.setenv(place, str(tmp_path / place))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     client = NotebookClient(
-        nbformat.v4.new_notebook(), allow_errors=True, timeout=30, kernel_name="python3"
+        v4.new_notebook(), allow_errors=True, timeout=30, kernel_name="python3"
     )
     with client.setup_kernel(cwd=str(tmp_path)):
         yield Notebook(client)

@@ -1,4 +1,4 @@
-"""What the log says: each record and its fields, as the README promises them."""
+"""Log records and their fields, as the documentation of the package promises them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pictory_async
 from pictory_async import (
     Adaptive,
     FixedInterval,
@@ -27,13 +27,13 @@ from pictory_async._core import log as _events
 from pictory_async.sandbox import Fault, Sandbox
 
 PROMPT = "A lighthouse at dawn"
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-LOGGING = README.partition("### Logging\n")[2].partition("\n### ")[0]
+LOGGING = str(pictory_async.__doc__).partition("## Logging\n")[2].partition("\n## ")[0]
+FLAGS = re.MULTILINE | re.DOTALL
 PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class Records(logging.Handler):
-    """Keeps what was logged, and holds each record against the README."""
+    """Keeps what was logged, and compares each with the documentation."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -62,17 +62,17 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def promised() -> dict[str, tuple[str, set[str]]]:
-    """Return the levels and fields of each event, from the README's table."""
-    row = re.compile(r"^\| `(\w+)` \| ([A-Z, ]+) \|.*\| (.*) \|$", re.MULTILINE)
+    """Return the levels and fields of each event, as documented."""
+    item = re.compile(r"^- `(\w+)` \(([A-Zor ]+)\):.*?Fields:([^.]+)\.$", FLAGS)
     return {
         event: (levels, {f"pictory_{name}" for name in re.findall(r"`(\w+)`", names)})
-        for event, levels, names in row.findall(LOGGING)
+        for event, levels, names in item.findall(LOGGING)
     }
 
 
 @pytest.fixture
 def records() -> Iterator[Records]:
-    """Hear everything, and check it all against the README at the end."""
+    """Hear everything, and check it all against the documentation at the end."""
     logger, handler = logging.getLogger("pictory_async"), Records()
     before = logger.level
     logger.addHandler(handler)

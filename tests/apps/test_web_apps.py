@@ -1,4 +1,4 @@
-"""The web applications of the README, in their real servers, against the sandbox."""
+"""The web applications beside this file and in the README, in their real servers."""
 
 from __future__ import annotations
 
@@ -23,63 +23,65 @@ from aiohttp import web
 from fastapi import FastAPI
 from litestar import Litestar, get
 
-import pictory_async
-from pictory_async import FixedInterval, JobHandle, PictorySession
+from pictory_async import (
+    FixedInterval,
+    JobHandle,
+    PictorySession,
+    SessionClosedError,
+)
 from pictory_async.sandbox import Sandbox, ThreadedSandbox
-
-from .servers import address, aiohttp_serves, loopback, uvicorn_serves
-from .test_readme import APPS, README
+from tests.apps import webhooks_app
+from tests.support.servers import address, aiohttp_serves, loopback, uvicorn_serves
+from tests.test_readme import APP, README
 
 PROMPT = {"prompt": "A lighthouse at dawn"}
 FRAMEWORKS = ["fastapi", "starlette", "aiohttp", "litestar", "quart"]
-WEBHOOKS = next(code for code in APPS if code.startswith("# webhooks.py"))
+HERE = Path(__file__).parent
 
 
 class QuickSession(PictorySession):
-    """What the applications are given for `PictorySession`: it polls at once."""
+    """What the applications are given for `PictorySession`: it polls often."""
 
-    made: PictorySession
+    made: QuickSession
 
     def __init__(self, **options: Any) -> None:
-        given = {"polling": FixedInterval(0.02), **options}
-        super().__init__(**given)
+        super().__init__(**{"polling": FixedInterval(0.02), **options})
         QuickSession.made = self
 
 
-def code_of(framework: str) -> str:
-    """Return the README's application for *framework*."""
-    importing = re.compile(rf"^from {framework}(\.applications)? import", re.MULTILINE)
-    apps = [code for code in APPS if code != WEBHOOKS]
-    (code,) = [code for code in apps if importing.search(code)]
-    return code
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run the code of an application anew, with sessions that poll faster.
 
-
-def load(code: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Run the code of an application, with sessions that poll faster."""
-    monkeypatch.setattr(pictory_async, "PictorySession", QuickSession)
-    module = ModuleType("app")
-    monkeypatch.setitem(sys.modules, "app", module)
-    exec(compile(code, "README.md", "exec"), vars(module))  # noqa: S102
+    Anew, as an application of aiohttp or Quart serves only once.
+    """
+    if name == "readme":
+        module = ModuleType("app")
+        monkeypatch.setitem(sys.modules, "app", module)
+        exec(compile(APP, "README.md", "exec"), vars(module))  # noqa: S102
+    else:
+        module = importlib.import_module(f".{name}_app", __package__)
+        importlib.reload(module)
+    monkeypatch.setattr(module, "PictorySession", QuickSession)
     return module
 
 
-def server_of(module: ModuleType, framework: str) -> AbstractAsyncContextManager[str]:
-    """Serve an application as the README says."""
-    if framework == "aiohttp":
-        return aiohttp_serves(module.app, handler_cancellation=True)
-    return uvicorn_serves(module.app, timeout_graceful_shutdown=1)
+def serve(name: str, app: Any) -> AbstractAsyncContextManager[str]:
+    """Serve an application as its docstring says."""
+    if name == "aiohttp":
+        return aiohttp_serves(app, handler_cancellation=True)
+    return uvicorn_serves(app, timeout_graceful_shutdown=1)
 
 
 @asynccontextmanager
 async def visited(
-    framework: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Sandbox, aiohttp.ClientSession]]:
     """Give the sandbox behind an application, and a browser in front of it."""
     async with Sandbox(duration=0.05, pictures=False) as sandbox:
         monkeypatch.setenv("PICTORY_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PICTORY_API_BASE_URL", sandbox.base_url)
-        module = load(code_of(framework), monkeypatch)
-        async with server_of(module, framework) as root:
+        module = load(name, monkeypatch)
+        async with serve(name, module.app) as root:
             unlimited = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(root, connector=unlimited) as http:
                 yield sandbox, http
@@ -95,7 +97,7 @@ def run(main: Coroutine[Any, Any, None], loop: str = "asyncio") -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what nobody tells."""
+    """Wait for something that raises no event."""
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -108,7 +110,7 @@ async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Any]:
 
 
 def waiters(job: JobHandle[Any]) -> int:
-    """Return how many tasks wait for *job* or for news of it."""
+    """Return how many tasks wait for *job* or for its next status."""
     signals = (job._ended, job._changed)
     return sum(len(signal._waiters) for signal in signals if signal)
 
@@ -118,7 +120,7 @@ def waiters(job: JobHandle[Any]) -> int:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_endpoints(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image, a job id at once, how it stands, its news, and errors with status."""
+    """An image, a job's id, its status, its events, and errors with their status."""
 
     async def main() -> None:
         async with visited(framework, monkeypatch) as (sandbox, http):
@@ -154,7 +156,7 @@ def test_endpoints(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("framework", "loop"),
     [
-        *((framework, "asyncio") for framework in FRAMEWORKS),
+        *((framework, "asyncio") for framework in [*FRAMEWORKS, "readme"]),
         *((framework, "uvloop") for framework in ("fastapi", "aiohttp")),
     ],
 )
@@ -183,7 +185,7 @@ def test_two_hundred_at_once(
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_client_that_leaves(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its handler ends; the job and those who wait for it go on."""
+    """Its handler ends; the job and its other waiters go on."""
 
     async def main() -> None:
         async with visited(framework, monkeypatch) as (sandbox, http):
@@ -232,7 +234,7 @@ def plain_app(framework: str, handle: Callable[[], Coroutine[Any, Any, Any]]) ->
 
 @pytest.mark.parametrize("framework", ["fastapi", "litestar", "aiohttp"])
 def test_frameworks_that_end_no_handler(framework: str) -> None:
-    """What the README's table says: by itself, this handler goes on."""
+    """By itself such a handler goes on, as the table in README.md says."""
 
     async def main() -> None:
         begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -243,8 +245,8 @@ def test_frameworks_that_end_no_handler(framework: str) -> None:
             ended.set()
 
         app = plain_app(framework, handle)
-        serve = aiohttp_serves if framework == "aiohttp" else uvicorn_serves
-        async with serve(app) as root:
+        server = aiohttp_serves if framework == "aiohttp" else uvicorn_serves
+        async with server(app) as root:
             async with aiohttp.ClientSession() as http:
                 asking = asyncio.create_task(http.get(root))
                 await begun.wait()
@@ -260,7 +262,7 @@ def test_frameworks_that_end_no_handler(framework: str) -> None:
 def test_shutdown_while_clients_wait(
     framework: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for longer than the server does keeps nobody from closing."""
+    """Clients that wait for longer than the server does keep no session open."""
 
     async def main() -> None:
         async with aiohttp.ClientSession() as staying:  # until after the server
@@ -275,10 +277,10 @@ def test_shutdown_while_clients_wait(
                     staying.post(http._build_url("/images"), params=PROMPT)
                 )
                 await until(lambda: len(sandbox.submitted) == 2)
-            with pytest.raises(pictory_async.SessionClosedError):
+            with pytest.raises(SessionClosedError):
                 await job
             watching.close()
-            # Who gets no answer before the end gets none, or the server's apology.
+            # Without an answer before the end there is none, or an error.
             try:
                 async with await drawing as answer:
                     assert answer.status >= 500
@@ -288,11 +290,36 @@ def test_shutdown_while_clients_wait(
     run(main())
 
 
-# --- webhooks, and the command line ---------------------------------------------------
+# --- the README, webhooks, and the command line ---------------------------------------
+
+
+def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image, an error with its status, and a client that leaves a paid job."""
+
+    async def main() -> None:
+        async with visited("readme", monkeypatch) as (sandbox, http):
+            async with http.post("/images", params=PROMPT) as answer:
+                assert (await answer.json())["url"].endswith(".png")
+            sandbox.fail_next(code="NO_LUCK")
+            async with http.post("/images", params=PROMPT) as answer:
+                assert answer.status == 502
+                assert "NO_LUCK" in (await answer.json())["detail"]
+            sandbox.hold()
+            drawing = asyncio.create_task(http.post("/images", params=PROMPT))
+            session = QuickSession.made
+            await until(lambda: bool(session.jobs) and waiters(session.jobs[0]) == 1)
+            (job,) = session.jobs
+            drawing.cancel()
+            await until(lambda: waiters(job) == 0)
+            sandbox.release()
+            assert (await job).url
+            assert len(sandbox.submitted) == 3
+
+    run(main())
 
 
 def test_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job ends by its webhook, long before the first poll."""
+    """The job ends by its webhook; the session would poll once a minute."""
 
     async def main() -> None:
         async with Sandbox(duration=0.05, pictures=False) as sandbox:
@@ -300,25 +327,39 @@ def test_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv("PICTORY_API_BASE_URL", sandbox.base_url)
             listening = loopback()
             monkeypatch.setenv("PUBLIC_URL", f"{address(listening)}/pictory")
-            module = load(WEBHOOKS, monkeypatch)
             async with (
-                uvicorn_serves(module.app, at=listening) as root,
+                uvicorn_serves(webhooks_app.app, at=listening) as root,
                 aiohttp.ClientSession(root) as http,
                 http.post("/images", params=PROMPT) as answer,
             ):
                 assert (await answer.json())["url"].endswith(".png")
             assert [webhook.status for webhook in sandbox.webhooks] == [204]
-            assert QuickSession.made._runtime.settings.polling == FixedInterval(60)
+            (job_id,) = sandbox.jobs
+            assert sandbox.polls(job_id) == 1
 
     run(main())
 
 
-def test_command_of_the_readme(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "code", "text"),
+    [
+        ("app", APP, README),
+        *(
+            (f"{name}_app", code, code)
+            for name in FRAMEWORKS
+            if name != "aiohttp"
+            and (code := (HERE / f"{name}_app.py").read_text(encoding="utf-8"))
+        ),
+    ],
+    ids=["readme", *(name for name in FRAMEWORKS if name != "aiohttp")],
+)
+def test_documented_command(file: str, code: str, text: str, tmp_path: Path) -> None:
     """The documented command serves the application, and SIGTERM ends it cleanly."""
-    (tmp_path / "app.py").write_text(code_of("fastapi"), encoding="utf-8")
-    command = re.search(r"`(uvicorn app:app [^`]*)`", README)
+    (tmp_path / f"{file}.py").write_text(code, encoding="utf-8")
+    command = re.search(rf"`(uvicorn {file}:app [^`]*)`", text)
     assert command
     with ThreadedSandbox(pictures=False) as sandbox, loopback() as free:
+        sandbox.hold()
         port = str(free.getsockname()[1])
         free.close()
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and code
@@ -334,31 +375,31 @@ def test_command_of_the_readme(tmp_path: Path) -> None:
         )
         assert server.stderr is not None
         try:
-            said = list(iter(partial(_line_until, server.stderr, "running on"), ""))
-            asyncio.run(_start_a_job(f"http://127.0.0.1:{port}"))
+            printed = list(iter(partial(_line_until, server.stderr, "running on"), ""))
+            asyncio.run(_ask_and_leave(f"http://127.0.0.1:{port}", sandbox))
             server.send_signal(signal.SIGTERM)
-            said += server.stderr.readlines()
+            printed += server.stderr.readlines()
             server.wait(timeout=20)
         finally:
             server.kill()
             server.wait()
             server.stderr.close()
     assert len(sandbox.submitted) == 1
-    assert "Application shutdown complete" in "".join(said)
-    assert "Traceback" not in "".join(said)
-    assert "Unclosed" not in "".join(said)
+    assert "Application shutdown complete" in "".join(printed)
+    assert "Traceback" not in "".join(printed)
+    assert "Unclosed" not in "".join(printed)
 
 
 def _line_until(lines: Any, last: str) -> str:
-    """Return the next line, or nothing for one that says *last*."""
+    """Return the next line, or nothing for the line with *last* in it."""
     line = str(lines.readline())
     assert line, "the server ended"
     return "" if last in line else line
 
 
-async def _start_a_job(root: str) -> None:
-    async with (
-        aiohttp.ClientSession(root) as http,
-        http.post("/jobs", params=PROMPT) as answer,
-    ):
-        assert answer.status == 202
+async def _ask_and_leave(root: str, sandbox: ThreadedSandbox) -> None:
+    """Ask for an image, and leave as soon as it is paid for."""
+    async with aiohttp.ClientSession(root) as http:
+        drawing = asyncio.create_task(http.post("/images", params=PROMPT))
+        await until(lambda: len(sandbox.submitted) == 1)
+        drawing.cancel()

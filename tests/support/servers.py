@@ -14,20 +14,20 @@ from aiohttp.web_protocol import RequestHandler
 
 
 class _Announced(uvicorn.Server):
-    """A server that tells when it listens."""
+    """A server with an event that is set once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, then set the event."""
         await super().startup(sockets)
         self.listening.set()
 
 
 def loopback() -> socket.socket:
-    """Return a socket on a free port, so that an address is known beforehand."""
+    """Return a socket on a free port, for an address that is known beforehand."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     return listening

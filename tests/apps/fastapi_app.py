@@ -1,0 +1,88 @@
+"""Images from a FastAPI application: at once, by job id, and as events.
+
+Run it with ``uvicorn fastapi_app:app --timeout-graceful-shutdown 10``. Without that
+option uvicorn waits for its last client before it shuts the application down, and a
+client that watches a job may stay for minutes.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from pictory_async import (
+    InvalidRequestError,
+    JobNotFoundError,
+    JobTimeoutError,
+    PictoryError,
+    PictorySession,
+)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open one session for the whole application."""
+    async with PictorySession() as app.state.pictory:
+        yield
+
+
+def pictory(request: Request) -> PictorySession:
+    """Return the application's session."""
+    session: PictorySession = request.app.state.pictory
+    return session
+
+
+app = FastAPI(lifespan=lifespan)
+Pictory = Annotated[PictorySession, Depends(pictory)]
+
+
+@app.exception_handler(PictoryError)
+async def refuse(request: Request, error: PictoryError) -> JSONResponse:
+    """Answer with the reason why there is no image."""
+    status = {InvalidRequestError: 422, JobNotFoundError: 404}.get(type(error), 502)
+    return JSONResponse({"detail": str(error)}, status)
+
+
+@app.post("/images", response_model=None)
+async def draw(
+    request: Request, pictory: Pictory, prompt: str
+) -> Response | dict[str, str]:
+    """Answer with the image."""
+    job = await pictory.submit(prompt)
+    while not job.done():  # the handler of a client that has left is not cancelled
+        if await request.is_disconnected():
+            return Response(status_code=499)
+        await job.wait(timeout=1)
+    return {"url": (await job).url}
+
+
+@app.post("/jobs", status_code=202)
+async def start(pictory: Pictory, prompt: str) -> dict[str, str]:
+    """Answer with the id of the job, without waiting for its end."""
+    return {"job_id": (await pictory.submit(prompt)).job_id}
+
+
+@app.get("/jobs/{job_id}")
+async def show(pictory: Pictory, job_id: str) -> dict[str, str]:
+    """Answer with the image if it is there within a second."""
+    job = pictory.job(job_id)
+    try:
+        return {"state": "completed", "url": (await job.result(timeout=1)).url}
+    except JobTimeoutError:
+        return {"state": job.status.state}
+
+
+@app.get("/jobs/{job_id}/events")
+async def watch(pictory: Pictory, job_id: str) -> StreamingResponse:
+    """Stream each new status of the job, as server-sent events."""
+    job = pictory.job(job_id)
+
+    async def events() -> AsyncIterator[str]:
+        async for status in job.updates():
+            data = {"state": status.state, "seconds": status.elapsed}
+            yield f"data: {json.dumps(data)}\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")

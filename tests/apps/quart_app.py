@@ -1,0 +1,78 @@
+"""Images from a Quart application: at once, by job id, and as events.
+
+Run it with ``uvicorn quart_app:app --timeout-graceful-shutdown 10``.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from quart import Quart, Response, request
+
+from pictory_async import (
+    InvalidRequestError,
+    JobNotFoundError,
+    JobTimeoutError,
+    PictoryError,
+    PictorySession,
+)
+
+
+class App(Quart):
+    """An application with a session."""
+
+    pictory: PictorySession
+
+
+app = App(__name__)
+
+
+@app.while_serving
+async def lifespan() -> AsyncGenerator[None, None]:
+    """Open one session for the whole application."""
+    async with PictorySession() as app.pictory:
+        yield  # noqa: ASYNC119 - Quart finishes it
+
+
+@app.errorhandler(PictoryError)
+async def refuse(error: PictoryError) -> tuple[dict[str, str], int]:
+    """Answer with the reason why there is no image."""
+    status = {InvalidRequestError: 422, JobNotFoundError: 404}.get(type(error), 502)
+    return {"detail": str(error)}, status
+
+
+@app.post("/images")
+async def draw() -> dict[str, str]:
+    """Answer with the image."""
+    return {"url": (await app.pictory.generate(request.args["prompt"])).url}
+
+
+@app.post("/jobs")
+async def start() -> tuple[dict[str, str], int]:
+    """Answer with the id of the job, without waiting for its end."""
+    job = await app.pictory.submit(request.args["prompt"])
+    return {"job_id": job.job_id}, 202
+
+
+@app.get("/jobs/<job_id>")
+async def show(job_id: str) -> dict[str, str]:
+    """Answer with the image if it is there within a second."""
+    job = app.pictory.job(job_id)
+    try:
+        return {"state": "completed", "url": (await job.result(timeout=1)).url}
+    except JobTimeoutError:
+        return {"state": job.status.state}
+
+
+@app.get("/jobs/<job_id>/events")
+async def watch(job_id: str) -> Response:
+    """Stream each new status of the job, as server-sent events."""
+    job = app.pictory.job(job_id)
+
+    async def events() -> AsyncIterator[bytes]:
+        async for status in job.updates():
+            data = {"state": status.state, "seconds": status.elapsed}
+            yield f"data: {json.dumps(data)}\n\n".encode()
+
+    response = Response(events(), content_type="text/event-stream")
+    response.timeout = None  # the default ends it after a minute
+    return response
