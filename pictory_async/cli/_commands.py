@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from pictory_async import __version__
-from pictory_async.cli._batch_command import batch_command
+from pictory_async.cli._batch.command import batch_command
 from pictory_async.cli._generate import Generate, generate
 from pictory_async.cli._history import History, show_history
 from pictory_async.cli._job import Jobs, show_jobs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pictory_async.sandbox import _replies as replies
 from pictory_async.sandbox._api import PREFIX
-from pictory_async.sandbox._gallery import Gallery
+from pictory_async.sandbox._drawing.gallery import Gallery
 from pictory_async.sandbox._gate import Gate
 from pictory_async.sandbox._options import Behavior, Throttle
 from pictory_async.sandbox._service import Service

@@ -17,8 +17,8 @@ from pictory_async.sandbox._state import IN_PROGRESS, Duration, Job, JobView, St
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from pictory_async.sandbox._drawing.gallery import Gallery
     from pictory_async.sandbox._faults import Fault
-    from pictory_async.sandbox._gallery import Gallery
     from pictory_async.sandbox._gate import Gate
     from pictory_async.sandbox._options import Behavior
     from pictory_async.sandbox._recording import SeenRequest

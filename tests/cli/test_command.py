@@ -84,7 +84,7 @@ def test_hides_no_other_missing_module(pictory, monkeypatch) -> None:
 
 def test_says_what_the_sandbox_needs(pictory, monkeypatch) -> None:
     """Pillow is for its pictures only, and an extra of its own."""
-    name = "pictory_async.sandbox._pictures"
+    name = "pictory_async.sandbox._drawing.pictures"
     monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "PIL", None)
 

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import attrs
 
-from pictory_async.cli._ledger import Entry, Tally
+from pictory_async.cli._batch.ledger import Entry, Tally
 from pictory_async.cli._output import Lines, remarks, results
 from pictory_async.cli._text import count, plain
 from pictory_async.cli._views import PROMPT_SHOWN

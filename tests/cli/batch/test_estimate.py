@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from pictory_async import ImageRequest
-from pictory_async.cli._plan import make_plan, plan_data, plan_lines
-from pictory_async.cli._prompts import BadRow, Row
+from pictory_async.cli._batch.estimate import make_plan, plan_data, plan_lines
+from pictory_async.cli._batch.prompts import BadRow, Row
 
 ROWS = [
     Row(1, ImageRequest("A lighthouse")),

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from pictory_async import ImageRequest
-from pictory_async.cli._prompts import FIELDS, BadRow, Row, format_of, read_rows
+from pictory_async.cli._batch.prompts import FIELDS, BadRow, Row, format_of, read_rows
 from pictory_async.cli._run import Misuse
 
 

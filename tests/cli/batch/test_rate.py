@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pictory_async.cli._rate import Rate, duration
+from pictory_async.cli._batch.rate import Rate, duration
 
 
 def test_is_that_of_the_last_minute() -> None:

@@ -8,7 +8,7 @@ import importlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from pictory_async.sandbox._png import plain
+from pictory_async.sandbox._drawing.png import plain
 
 if TYPE_CHECKING:
     from pictory_async.sandbox._history import ImageView
@@ -54,7 +54,7 @@ class Gallery:
 
 def _load_painter() -> Any:
     try:
-        return importlib.import_module("pictory_async.sandbox._pictures")
+        return importlib.import_module("pictory_async.sandbox._drawing.pictures")
     except ImportError as exc:
         msg = (
             "the sandbox draws its pictures with Pillow: "

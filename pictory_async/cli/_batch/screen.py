@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pictory_async import BatchProgress
-from pictory_async.cli._batch_views import BatchLines, BatchView, failure_line
-from pictory_async.cli._ledger import Entry
+from pictory_async.cli._batch.ledger import Entry
+from pictory_async.cli._batch.rate import Rate, duration
+from pictory_async.cli._batch.views import BatchLines, BatchView, failure_line
 from pictory_async.cli._log import Listener
 from pictory_async.cli._output import is_screen, remarks
-from pictory_async.cli._rate import Rate, duration
 from pictory_async.cli._region import Region
 from pictory_async.cli._screen import make_console
 from pictory_async.cli._text import plain

@@ -25,18 +25,18 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
-from pictory_async.cli._batch_screen import Watched, make_view
-from pictory_async.cli._batch_views import BatchView, summary_lines
+from pictory_async.cli._batch.estimate import Plan, make_plan, plan_data, plan_lines
+from pictory_async.cli._batch.ledger import Ledger, Tally, entry_of
+from pictory_async.cli._batch.prompts import BadRow, Defaults, Row, read_rows
+from pictory_async.cli._batch.screen import Watched, make_view
+from pictory_async.cli._batch.sheet import Heading, contact_sheet
+from pictory_async.cli._batch.views import BatchView, summary_lines
 from pictory_async.cli._connect import connect
 from pictory_async.cli._generate import SANDBOX_NOTE, make_folder
-from pictory_async.cli._ledger import Ledger, Tally, entry_of
 from pictory_async.cli._log import Listener, listening
 from pictory_async.cli._output import Lines, remarks, results
-from pictory_async.cli._plan import Plan, make_plan, plan_data, plan_lines
-from pictory_async.cli._prompts import BadRow, Defaults, Row, read_rows
 from pictory_async.cli._replace import replacing
 from pictory_async.cli._run import DONE, FAILED, MISUSED, Misuse, execute
-from pictory_async.cli._sheet import Heading, contact_sheet
 from pictory_async.cli._text import count, plain
 from pictory_async.cli._views import PATIENCE
 from pictory_async.cli._words import explain

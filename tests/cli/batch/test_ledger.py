@@ -20,7 +20,7 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
-from pictory_async.cli._ledger import Ledger, Tally, entry_of
+from pictory_async.cli._batch.ledger import Ledger, Tally, entry_of
 
 REQUEST = ImageRequest("A lighthouse", model="flux-schnell", webhook="https://a.b/c")
 IMAGE = GeneratedImage(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops, ImageDraw
 
-from pictory_async.sandbox import _strokes as strokes
-from pictory_async.sandbox._strokes import WHITE, Point, Size
+from pictory_async.sandbox._drawing import strokes
+from pictory_async.sandbox._drawing.strokes import WHITE, Point, Size
 
 if TYPE_CHECKING:
     import random

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pictory_async.cli._batch import Asked, OnUnknown, make_batch
+from pictory_async.cli._batch.prompts import FORMATS, format_of
+from pictory_async.cli._batch.run import Asked, OnUnknown, make_batch
 from pictory_async.cli._options import (
     examples,
     folder_option,
@@ -20,7 +21,6 @@ from pictory_async.cli._options import (
     sandbox_option,
     verbose_option,
 )
-from pictory_async.cli._prompts import FORMATS, format_of
 from pictory_async.cli._run import telling_errors
 
 # What a look at the prompts is no part of.

@@ -10,7 +10,7 @@ from PIL import Image, ImageFont
 
 from pictory_async.sandbox import ImageView
 from pictory_async.sandbox._catalogue import STYLES
-from pictory_async.sandbox._pictures import paint, readable, wrap
+from pictory_async.sandbox._drawing.pictures import paint, readable, wrap
 
 
 def view(prompt: str = "A red bicycle", **changes: Any) -> ImageView:

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import attrs
 
-from pictory_async.cli._causes import Cause
-from pictory_async.cli._ledger import Entry, Tally
-from pictory_async.cli._sheet_style import STYLE
+from pictory_async.cli._batch.causes import Cause
+from pictory_async.cli._batch.ledger import Entry, Tally
+from pictory_async.cli._batch.sheet_style import STYLE
 from pictory_async.cli._text import count, plain
 
 _POLICY: Final = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"

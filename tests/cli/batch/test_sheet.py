@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from pictory_async.cli._ledger import Tally
-from pictory_async.cli._sheet import Heading, contact_sheet
-from pictory_async.sandbox._png import plain
+from pictory_async.cli._batch.ledger import Tally
+from pictory_async.cli._batch.sheet import Heading, contact_sheet
+from pictory_async.sandbox._drawing.png import plain
 
 EVIL = (
     "<script>document.title='owned'</script>\x1b[31m & \"quotes\" "

@@ -17,7 +17,7 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
-from pictory_async.cli._causes import Causes
+from pictory_async.cli._batch.causes import Causes
 from pictory_async.cli._output import to_json
 from pictory_async.cli._words import error_data
 

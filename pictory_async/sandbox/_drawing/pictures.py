@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pictory_async.sandbox._png import truecolour
-from pictory_async.sandbox._scenes import paint_scene
-from pictory_async.sandbox._strokes import WHITE, blur
+from pictory_async.sandbox._drawing.png import truecolour
+from pictory_async.sandbox._drawing.scenes import paint_scene
+from pictory_async.sandbox._drawing.strokes import WHITE, blur
 
 if TYPE_CHECKING:
+    from pictory_async.sandbox._drawing.strokes import Size
     from pictory_async.sandbox._history import ImageView
-    from pictory_async.sandbox._strokes import Size
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

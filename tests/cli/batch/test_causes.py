@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pictory_async.cli._causes import Causes
+from pictory_async.cli._batch.causes import Causes
 
 
 def failure(kind: str = "JobFailedError", **details: object) -> dict[str, object]:

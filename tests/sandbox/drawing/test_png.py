@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from pictory_async.sandbox._png import plain, truecolour
+from pictory_async.sandbox._drawing.png import plain, truecolour
 
 
 def opened(data: bytes) -> Image.Image:

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from pictory_async.sandbox import Sandbox
-
-from .client import Client
+from tests.sandbox.client import Client
 
 Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 
@@ -82,7 +81,9 @@ async def test_many_files(serve: Serve) -> None:
 async def test_without_pillow(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Pillow the start says what to install, and plain files need none."""
     monkeypatch.setitem(sys.modules, "PIL", None)
-    monkeypatch.delitem(sys.modules, "pictory_async.sandbox._pictures", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "pictory_async.sandbox._drawing.pictures", raising=False
+    )
     with pytest.raises(ImportError, match=r"pip install 'pictory-async\[sandbox\]'"):
         await serve(pictures=True)
     await serve(pictures=False)

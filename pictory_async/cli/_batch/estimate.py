@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from pictory_async import ImageRequest
-from pictory_async.cli._prompts import BadRow, Row
+from pictory_async.cli._batch.prompts import BadRow, Row
 from pictory_async.cli._text import count, plain
 
 # What a request without a model is counted under.

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from pictory_async import BatchProgress
-from pictory_async.cli import _batch_screen
-from pictory_async.cli._batch_screen import BatchScreen, Watched
+from pictory_async.cli._batch import screen as _batch_screen
+from pictory_async.cli._batch.screen import BatchScreen, Watched
 from pictory_async.cli._log import listening
 from pictory_async.cli._output import remarks
-from tests.cli.test_sheet import entry, failed
+from tests.cli.batch.test_sheet import entry, failed
 
 FAST = ("--poll-every", "0.05")
 
