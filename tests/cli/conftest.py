@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-m", "pictory_async")
 
 
 class Service:
-    """A sandbox on a loop and thread of its own, for commands that have theirs."""
+    """A sandbox on a loop and thread of its own, as a command has its own loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -67,21 +67,21 @@ class Service:
     ) -> None:
         """Send this process a signal as soon as something has happened."""
 
-        def look() -> None:
+        def check() -> None:
             if condition():
                 os.kill(os.getpid(), number)
             else:
-                self.loop.call_later(0.005, look)
+                self.loop.call_later(0.005, check)
 
-        self.do(look)
+        self.do(check)
 
-    def asked(self, kind: str) -> int:
+    def received(self, kind: str) -> int:
         """Return how many requests of a kind have arrived."""
         return sum(request.kind == kind for request in self.sandbox.requests)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads the command here."""
+        """The variables that direct the command to it."""
         return {
             "PICTORY_API_KEY": self.sandbox.api_key,
             "PICTORY_API_BASE_URL": self.sandbox.base_url,
@@ -92,7 +92,7 @@ class Service:
 def service(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _clean_environment: None
 ) -> Iterator[Service]:
-    """A service whose jobs end at once, set up for commands in this process."""
+    """A service whose jobs end at once, for commands in this process."""
     monkeypatch.chdir(tmp_path)
     with Service() as running:
         for name, value in running.environment.items():
@@ -101,7 +101,7 @@ def service(
 
 
 class Result:
-    """What a command in this process did."""
+    """The exit code and output of a command in this process."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
@@ -112,7 +112,7 @@ class Result:
 def pictory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
-    """Run the command in this process, with other streams if they are given."""
+    """Run the command in this process, with the streams given."""
 
     def run(*arguments: str, **streams: io.StringIO) -> Result:
         capsys.readouterr()

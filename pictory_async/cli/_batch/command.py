@@ -11,26 +11,26 @@ import click
 from click.core import ParameterSource
 
 from pictory_async.cli._batch.prompts import FORMATS, format_of
-from pictory_async.cli._batch.run import Asked, OnUnknown, make_batch
+from pictory_async.cli._batch.run import BatchArguments, OnUnknown, run_batch
 from pictory_async.cli._options import (
     examples,
     folder_option,
     json_option,
-    look_options,
     poll_every_option,
+    request_options,
     sandbox_option,
     verbose_option,
 )
-from pictory_async.cli._run import telling_errors
+from pictory_async.cli._run import report_errors
 
-# What a look at the prompts is no part of.
-_NOT_AGAIN = frozenset({"file", "dry_run"})
+# Parameters that the command to resume a batch does not repeat.
+_NOT_RESUMED = frozenset({"file", "dry_run"})
 
 
 def _credits(
     _: click.Context, __: click.Parameter, value: str | None
 ) -> Decimal | None:
-    """Return a ceiling; exact, so that 0.6 is 0.6."""
+    """Return the ceiling as an exact number."""
     if value is None:
         return None
     try:
@@ -39,7 +39,7 @@ def _credits(
         number = Decimal("NaN")
     if number.is_finite() and number > 0:
         return number
-    raise click.BadParameter(f"{value!r} is no number above 0")
+    raise click.BadParameter(f"{value!r} is not a number above 0")
 
 
 @click.command(
@@ -56,18 +56,18 @@ def _credits(
     "--format",
     "kind",
     type=click.Choice(FORMATS),
-    help="By default what FILE's name ends with; txt for standard input.",
+    help="The format of FILE; by default the end of its name, txt for standard input.",
 )
 @folder_option(
     default=Path("pictures"),
-    text="Where images, manifest.jsonl and index.html go; made if it is missing.",
+    text="Where to write images, manifest.jsonl and index.html; created if missing.",
 )
 @click.option(
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="What has been done and paid for; by default batch.sqlite in the output "
-    "folder (sandbox.sqlite with --sandbox).",
+    help="The record of what was done and paid for; by default batch.sqlite in the "
+    "output folder (sandbox.sqlite with --sandbox).",
 )
 @click.option(
     "--max-in-flight",
@@ -81,7 +81,7 @@ def _credits(
     "--max-credits",
     callback=_credits,
     metavar="CREDITS",
-    help="Use no more than this, over all runs with the journal; what does not fit is "
+    help="Spend no more than this in all runs with the journal; what does not fit is "
     "not sent.",
 )
 @click.option(
@@ -89,15 +89,16 @@ def _credits(
     type=click.Choice(["report", "reconcile", "resubmit"]),
     default="report",
     show_default=True,
-    help="A prompt whose earlier request was cut off may be paid for: report it as "
-    "failed, look for its image in the history, or send it again and maybe pay twice.",
+    help="What to do with a prompt whose request was cut off and that may be paid for: "
+    "report it as failed, look for its image in the history, or send it again and "
+    "perhaps pay twice.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Count prompts and credits and show bad lines; send nothing.",
+    help="Count prompts and credits and report bad lines; send nothing.",
 )
-@look_options
+@request_options
 @sandbox_option
 @json_option
 @poll_every_option
@@ -118,30 +119,30 @@ def batch_command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Make an image of each prompt in FILE, and go on after an interruption.
+    """Make an image of each prompt in FILE; resume after an interruption.
 
     \b
-    FILE is, in UTF-8:
-      .txt          a prompt a line; no line is a comment
-      .csv, .tsv    a first line that names the columns: prompt and any of model,
+    FILE is UTF-8 text:
+      .txt          one prompt per line; there are no comments
+      .csv, .tsv    the first line names the columns: prompt and any of model,
                     aspect_ratio, style, reference_image_url and webhook
-      .jsonl        an object a line, with the same names
+      .jsonl        one object per line, with the same names
       -             standard input, in the format of --format
 
-    Blank lines are skipped. What a line leaves open is taken from the options. All
-    lines are checked first: a bad one is told by its number, and nothing is sent.
+    Blank lines are skipped. Options fill in what a line does not give. All lines are
+    checked first: if one is bad, its number is reported and nothing is sent.
 
-    The journal makes it safe to stop: the same command goes on where the last one
-    ended, pays for nothing twice, and tries again what was not sent or not saved.
-    Prompts may be appended meanwhile, not edited.
+    The journal makes it safe to stop: the same command continues where the last one
+    stopped, pays for nothing twice, and retries what was not sent or not saved.
+    Prompts may be appended in between, but not edited.
 
-    The output folder gets the images, manifest.jsonl with an object for each prompt,
+    The output folder receives the images, manifest.jsonl with one object per prompt,
     and index.html, a contact sheet for any browser.
     """  # noqa: D301 - the backslash is click's: keep these lines
 
-    def begin() -> int:
-        return make_batch(
-            Asked(
+    def run() -> int:
+        return run_batch(
+            BatchArguments(
                 file=None if file == "-" else Path(file),
                 kind=kind or ("txt" if file == "-" else format_of(file)),
                 defaults={
@@ -151,22 +152,22 @@ def batch_command(
                     "reference_image_url": reference_image_url,
                 },
                 folder=folder,
-                again=list(_again(context)),
+                resume_options=list(_resume_options(context)),
                 on_unknown=on_unknown,
                 json=as_json,
                 **options,
             )
         )
 
-    return telling_errors(begin)
+    return report_errors(run)
 
 
-def _again(context: click.Context) -> Iterator[str]:
-    """Give the options of this command line, so that they can be typed again."""
+def _resume_options(context: click.Context) -> Iterator[str]:
+    """Yield the options of this command line as they can be typed again."""
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
-        if name in _NOT_AGAIN or source is not ParameterSource.COMMANDLINE:
+        if name in _NOT_RESUMED or source is not ParameterSource.COMMANDLINE:
             continue
         option = max(parameter.opts, key=len)
         value = context.params[name]

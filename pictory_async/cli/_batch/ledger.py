@@ -1,4 +1,4 @@
-"""What became of each prompt of a batch: an entry for each."""
+"""The ledger of a batch: an entry for each prompt, and what all of them come to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import attrs
 
 from pictory_async import (
     BatchOutcome,
@@ -17,27 +19,27 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
-from pictory_async.cli._batch.causes import Causes
+from pictory_async.cli._errors import error_data
 from pictory_async.cli._output import to_json
-from pictory_async.cli._words import error_data
+from pictory_async.cli._text import one_line
 
 Entry = Mapping[str, Any]
 
-# Of prompts with an error: what can still become an image and a file without a doubt.
-_OPEN = frozenset({"completed", "in-progress", "not-sent"})
+# States of failed prompts from which another run can get an image and a file without
+# paying twice.
+_RETRYABLE: Final = frozenset({"completed", "in-progress", "not-sent"})
 
 
 def entry_of(outcome: BatchOutcome, *, line: int, folder: Path) -> dict[str, Any]:
-    """Return an outcome as the manifest has it.
+    """Return the manifest's entry of an outcome.
 
     Args:
-        outcome: What became of a prompt.
+        outcome: The outcome of a prompt.
         line: Where the prompt begins in its file.
-        folder: What the image's path is told relative to, so that the folder can be
-            moved.
+        folder: What the image's path is relative to, so that the folder can be moved.
     """
     request, image = outcome.request, outcome.image
-    assert request is not None  # noqa: S101 - prompts were checked before they went in
+    assert request is not None  # noqa: S101 - prompts were checked before
     return {
         "index": outcome.index,
         "line": line,
@@ -61,7 +63,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _state(outcome: BatchOutcome) -> str:
-    """Return a word for how a prompt stands, also where no job was created."""
+    """Return the state of a prompt, whether it has a job or not."""
     match outcome.error:
         case _ if outcome.image is not None:
             return "completed"
@@ -79,23 +81,46 @@ def _state(outcome: BatchOutcome) -> str:
             return "failed"
 
 
-class Tally:
-    """What a batch came to so far.
+class Ledger:
+    """Entries that arrive in any order and are read in the order of their prompts.
+
+    Each is kept as its line of JSON: a tenth of the memory of its objects, and ready
+    to be written.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[int, bytes] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Keep an entry."""
+        self._lines[entry["index"]] = f"{to_json(dict(entry))}\n".encode()
+
+    def lines(self) -> Iterator[bytes]:
+        """Return each entry as a line of JSON, in the order of the prompts."""
+        return (self._lines[index] for index in sorted(self._lines))
+
+    def entries(self) -> Iterator[Entry]:
+        """Return each entry, in the order of the prompts."""
+        return map(json.loads, self.lines())
+
+
+class Totals:
+    """What the entries of a batch come to so far.
 
     Attributes:
-        ended: How many prompts have ended.
-        images: How many of them have an image.
-        failed: How many have an error, be it that only the file is missing.
-        unknown: How many of these may have been paid for.
-        open: How many of these the same command would take up again.
-        credits: What the images cost, as far as the service said.
-        exact: Whether it said so of all.
+        ended: Prompts that have ended.
+        images: Prompts with an image.
+        failed: Prompts with an error, even if only the file is missing.
+        unknown: Failed prompts that may have been paid for.
+        retryable: Failed prompts that the same command would try again.
+        credits: The cost of the images, as far as the service named it.
+        exact: Whether it named the cost of all of them.
         causes: The errors by cause.
         size: Width and height of the first image; None if there is none.
     """
 
     def __init__(self) -> None:
-        self.ended = self.images = self.failed = self.unknown = self.open = 0
+        self.ended = self.images = self.failed = self.unknown = self.retryable = 0
         self.credits = Decimal(0)
         self.exact = True
         self.causes = Causes()
@@ -108,7 +133,7 @@ class Tally:
             self.failed += 1
             self.causes.add(entry["line"], entry["error"])
             self.unknown += entry["state"] == "unknown"
-            self.open += entry["state"] in _OPEN
+            self.retryable += entry["state"] in _RETRYABLE
         if entry["state"] == "completed":
             self._add_image(entry)
 
@@ -120,23 +145,67 @@ class Tally:
             self.size = self.size or (entry["width"], entry["height"])
 
 
-class Ledger:
-    """Entries that come in any order and are read in that of their prompts.
+# --- failures by cause, in memory that does not grow with their number -------------
 
-    A line of JSON each: a tenth of what the objects would take, and as it is written.
+_LINES_KEPT: Final = 5
+# A service that puts an id into each code must fill neither memory nor screen.
+_CAUSES_KEPT: Final = 20
+_OTHER: Final = "other causes"
+
+
+@attrs.define
+class Cause:
+    """A kind of failure that several prompts may share.
+
+    Attributes:
+        name: The type of error, with the service's status and code if it has them.
+        example: The message of the first failure.
+        prompts: How many prompts failed like this.
+        lines: Where the first few of them stand in the prompt file.
     """
 
+    name: str
+    example: str
+    prompts: int = 0
+    lines: list[int] = attrs.field(factory=list)
+
+    def add(self, line: int) -> None:
+        """Count one more prompt."""
+        self.prompts += 1
+        if len(self.lines) < _LINES_KEPT:
+            self.lines.append(line)
+
+    @property
+    def where(self) -> str:
+        """The lines of the prompts, such as "lines 3, 8 and 12 more"."""
+        shown = [str(line) for line in self.lines]
+        if more := self.prompts - len(shown):
+            shown.append(f"{more:,} more")
+        *first, last = shown
+        lines = f"{', '.join(first)} and {last}" if first else last
+        return f"line {lines}" if self.prompts == 1 else f"lines {lines}"
+
+
+class Causes:
+    """Failures counted by their cause."""
+
     def __init__(self) -> None:
-        self._lines: dict[int, bytes] = {}
+        self._causes: dict[str, Cause] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Keep an entry."""
-        self._lines[entry["index"]] = f"{to_json(dict(entry))}\n".encode()
+    def add(self, line: int, error: Mapping[str, Any]) -> None:
+        """Count the failure of a line; *error* is that of its entry."""
+        name = _name(error)
+        if name not in self._causes and len(self._causes) >= _CAUSES_KEPT:
+            name = _OTHER
+        cause = self._causes.setdefault(name, Cause(name, str(error["message"])))
+        cause.add(line)
 
-    def lines(self) -> Iterator[bytes]:
-        """Give each entry as a line of JSON, in the order of the prompts."""
-        return (self._lines[index] for index in sorted(self._lines))
+    def __iter__(self) -> Iterator[Cause]:
+        """Yield the causes, the most frequent first."""
+        return iter(sorted(self._causes.values(), key=lambda cause: -cause.prompts))
 
-    def entries(self) -> Iterator[Entry]:
-        """Give each entry, in the order of the prompts."""
-        return map(json.loads, self.lines())
+
+def _name(error: Mapping[str, Any]) -> str:
+    details = (error.get(key) for key in ("status", "code"))
+    words = [str(error["type"]), *(str(each) for each in details if each)]
+    return one_line(" ".join(words), limit=80)

@@ -1,4 +1,4 @@
-"""Prompt files: a line, a record or an object for each image."""
+"""Prompt files: a line, a record or a JSON object for each image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, TextIO
 import attrs
 
 from pictory_async import ImageRequest, InvalidRequestError
-from pictory_async.cli._run import Misuse
+from pictory_async.cli._errors import Misuse
 
 FORMATS: Final = ("txt", "csv", "tsv", "jsonl")
 FIELDS: Final = (
@@ -25,11 +25,11 @@ FIELDS: Final = (
 )
 _ALLOWED = ", ".join(FIELDS)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# How Python decodes bytes that are no UTF-8, when told to go on.
+# What the error handler "surrogateescape" makes of bytes that are not UTF-8.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 
 Defaults = Mapping[str, str | None]
-# The values of a line by field; or, as text, what is wrong with it.
+# The values of a line by field or, as text, what is wrong with it.
 _Fields = dict[str, Any] | str
 _Reader = Callable[[TextIO], Iterator[tuple[int, _Fields]]]
 
@@ -40,7 +40,7 @@ class Row:
 
     Attributes:
         line: Where it begins in its file; the first line is 1.
-        request: What to ask for.
+        request: The request to send.
     """
 
     line: int
@@ -49,11 +49,11 @@ class Row:
 
 @attrs.frozen
 class BadRow:
-    """A line that is no prompt.
+    """A line that is not a valid prompt.
 
     Attributes:
         line: Where it begins in its file.
-        problem: Which field, and what is allowed.
+        problem: The field at fault, and what is allowed.
     """
 
     line: int
@@ -61,7 +61,7 @@ class BadRow:
 
 
 def format_of(name: str) -> str:
-    """Return the format that a file's name ends with.
+    """Return the format of a file by the end of its name.
 
     Raises:
         Misuse: It ends with none of `FORMATS`.
@@ -69,27 +69,27 @@ def format_of(name: str) -> str:
     ending = name.rpartition(".")[2].lower()
     if "." in name and ending in FORMATS:
         return ending
-    raise Misuse(f"{name}: its name does not tell its format; add --format FORMAT")
+    raise Misuse(f"{name}: the name does not show the format; add --format FORMAT")
 
 
 def read_rows(
     source: BinaryIO, kind: str, defaults: Defaults
 ) -> Iterator[Row | BadRow]:
-    """Read the prompts of a file, one by one; lines that are blank are skipped.
+    """Yield the prompts of a file one by one; skip blank lines.
 
     Args:
         source: The file; it is not closed.
         kind: One of `FORMATS`.
-        defaults: What a line that leaves a field open asks for.
+        defaults: The values of fields that a line does not give.
 
     Raises:
-        Misuse: It is no such file as a whole, such as one without a prompt column.
+        Misuse: The file as a whole is unusable, such as one without a prompt column.
     """
-    beginning = source.read(2)
-    if beginning in _UTF_16:
+    start = source.read(2)
+    if start in _UTF_16:
         raise Misuse("the file is UTF-16; save it as UTF-8")
     text = io.TextIOWrapper(
-        io.BufferedReader(_Joined(beginning, source)),
+        io.BufferedReader(_Joined(start, source)),
         encoding="utf-8-sig",
         errors="surrogateescape",
         newline="",
@@ -99,18 +99,18 @@ def read_rows(
 
 
 class _Joined(io.RawIOBase):
-    """The first bytes of a file that cannot go back, and the rest of it."""
+    """The first bytes of a stream that cannot be rewound, then the rest of it."""
 
-    def __init__(self, beginning: bytes, rest: BinaryIO) -> None:
-        self._beginning, self._rest = beginning, rest
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start, self._rest = start, rest
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read the next bytes; what a pipe has now is enough."""
-        data, self._beginning = self._beginning, b""
+        """Read the next bytes, as many as a pipe has now."""
+        data, self._start = self._start, b""
         if not data:
             read = getattr(self._rest, "read1", self._rest.read)
             data = read(len(buffer))
@@ -123,8 +123,8 @@ def _row(line: int, fields: _Fields, defaults: Defaults) -> Row | BadRow:
         return BadRow(line, fields)
     if unknown := fields.keys() - set(FIELDS):
         return BadRow(line, f"{_unknown(unknown)}; allowed are {_ALLOWED}")
-    if broken := [name for name, value in fields.items() if _is_broken(value)]:
-        return BadRow(line, f"{broken[0]}: is not UTF-8 text")
+    if undecoded := [name for name, value in fields.items() if _undecoded(value)]:
+        return BadRow(line, f"{undecoded[0]}: is not UTF-8 text")
     given = {name: value for name, value in fields.items() if value is not None}
     if "prompt" not in given:
         return BadRow(line, "prompt: is missing")
@@ -134,7 +134,7 @@ def _row(line: int, fields: _Fields, defaults: Defaults) -> Row | BadRow:
         return BadRow(line, f"{error.field}: {error.reason}")
 
 
-def _is_broken(value: object) -> bool:
+def _undecoded(value: object) -> bool:
     return isinstance(value, str) and _NOT_UTF_8.search(value) is not None
 
 
@@ -160,7 +160,7 @@ def _jsonl(text: TextIO) -> Iterator[tuple[int, _Fields]]:
 
 def _object(line: str) -> _Fields:
     try:
-        value = json.loads(line, object_pairs_hook=_once)
+        value = json.loads(line, object_pairs_hook=_unique_names)
     except json.JSONDecodeError as error:
         return f"is not JSON: {error.msg} (column {error.colno})"
     except (ValueError, RecursionError) as error:
@@ -170,7 +170,7 @@ def _object(line: str) -> _Fields:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise ValueError("a name occurs twice")
@@ -185,7 +185,7 @@ def _csv(text: TextIO, *, delimiter: str = ",") -> Iterator[tuple[int, _Fields]]
         if isinstance(record, str):
             yield line, record
         elif any(record):
-            yield line, _named(names, record)
+            yield line, _by_name(names, record)
 
 
 def _tsv(text: TextIO) -> Iterator[tuple[int, _Fields]]:
@@ -193,7 +193,7 @@ def _tsv(text: TextIO) -> Iterator[tuple[int, _Fields]]:
 
 
 def _records(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
-    """Give each record with the line on which it begins; quotes may hold lines."""
+    """Yield each record and the line on which it begins; cells may have several."""
     while True:
         line = reader.line_num + 1
         try:
@@ -201,7 +201,7 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, f"its quotes cannot be read: {error}"
+            yield line, f"its quotes are malformed: {error}"
         else:
             yield line, [cell.strip() for cell in record]
 
@@ -216,22 +216,22 @@ def _columns(header: list[str] | str) -> list[str]:
         raise Misuse(f"line 1: {header}")
     if unknown := set(header) - set(FIELDS):
         raise Misuse(
-            f"line 1: {_unknown(unknown)} among the names of columns; "
+            f"line 1: {_unknown(unknown)} among the column names; "
             f"allowed are {_ALLOWED}"
         )
     if "prompt" not in header or len(set(header)) != len(header):
         raise Misuse(
-            "line 1: must name the columns, each once, and one of them prompt; "
+            "line 1: must name the columns, each once, and prompt among them; "
             f"allowed are {_ALLOWED}"
         )
     return header
 
 
-def _named(names: list[str], record: list[str]) -> _Fields:
+def _by_name(names: list[str], record: list[str]) -> _Fields:
     if len(record) > len(names):
         return (
             f"has {len(record)} cells for {len(names)} columns; "
-            "quote a text that has the separator in it"
+            "quote a cell that contains the separator"
         )
     return {name: cell or None for name, cell in zip(names, record, strict=False)}
 

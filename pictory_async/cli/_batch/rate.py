@@ -1,43 +1,43 @@
-"""How fast things end, and how long the rest will take."""
+"""The pace of a batch, and how long the rest will take."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Final
 
-# Seconds looked back on: long enough for jobs that take half a minute.
+# Seconds over which the rate is taken: long enough for jobs of half a minute.
 _WINDOW: Final = 60.0
 _SAMPLES: Final = 60
-# An outcome that comes sooner after the one before is one that a journal had.
+# Outcomes from a journal follow each other within this many seconds.
 _PAUSE: Final = 0.2
 
 
 class Rate:
-    """Counts how many end in a second, over the last minute.
+    """The number of prompts that end per second, over the last minute.
 
     Args:
-        now: The time it begins, in seconds of a monotonic clock.
-        resumed: Whether a journal gives earlier outcomes first; they come in one
-            rush, which says nothing about what follows.
+        now: The present time, in seconds of a monotonic clock.
+        resumed: Whether a journal yields earlier outcomes first. They arrive in one
+            burst, which says nothing about the pace of the rest.
     """
 
     def __init__(self, now: float, *, resumed: bool = False) -> None:
-        self._began = self._last = now
-        self._rush = resumed
+        self._last = now
+        self._replaying = resumed
         self._ended = 0
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
 
     def add(self, now: float) -> None:
-        """Count one that has ended now."""
-        if self._rush and now - self._last > _PAUSE:
-            self._rush = False
+        """Count a prompt that has ended now."""
+        if self._replaying and now - self._last > _PAUSE:
+            self._replaying = False
             self._samples = deque([(self._last, 0)])
         self._last = now
-        if not self._rush:
+        if not self._replaying:
             self._ended += 1
 
     def per_second(self, now: float) -> float | None:
-        """Return how many end in a second; None while that cannot be said."""
+        """Return the rate; None while it is not known."""
         then, before = self._samples[0]
         if now - self._samples[-1][0] >= _WINDOW / _SAMPLES:
             self._samples.append((now, self._ended))
@@ -48,7 +48,7 @@ class Rate:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people write it, such as 0:07, 12:30 and 3:05:00."""
+    """Return a duration such as 0:07, 12:30 and 3:05:00."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

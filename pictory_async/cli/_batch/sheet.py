@@ -1,104 +1,102 @@
 """The contact sheet of a batch: a page that works from disk, without a network.
 
-It has no script and asks for nothing but the images beside it. A policy in its head
-holds a browser to that, should a prompt ever get past the escaping.
+It has no script and loads nothing but the images beside it. Its content security
+policy holds a browser to that, should a prompt ever get past the escaping.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
 import attrs
 
-from pictory_async.cli._batch.causes import Cause
-from pictory_async.cli._batch.ledger import Entry, Tally
-from pictory_async.cli._batch.sheet_style import STYLE
-from pictory_async.cli._text import count, plain
+from pictory_async.cli._batch.ledger import Cause, Entry, Totals
+from pictory_async.cli._text import cost, count, one_line
 
 _POLICY: Final = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
-# Longer prompts are folded to three lines until they are clicked on.
+# Prompts of more characters are folded to three lines until they are clicked.
 _FOLDED: Final = 100
-# A wide or tall picture is shown whole, in a frame that is never a mere strip.
+# The frame of wider and taller images: they are shown whole in it.
 _WIDEST: Final = 16 / 9
 
 
 @attrs.frozen(kw_only=True)
 class Heading:
-    """What stands above the pictures.
+    """The heading of a contact sheet.
 
     Attributes:
-        source: Where the prompts came from.
-        made: When the sheet was made; aware.
-        total: How many prompts there are; more than ended if it was interrupted.
-        tally: What they came to.
+        source: The name of the prompt file.
+        made: When the sheet was made (aware).
+        total: The number of prompts; more than have ended if it was interrupted.
+        totals: What the entries come to.
     """
 
     source: str
     made: datetime
     total: int
-    tally: Tally
+    totals: Totals
 
 
 def contact_sheet(heading: Heading, entries: Iterable[Entry]) -> Iterator[str]:
-    """Give the pieces of the page; *entries* are read as the pieces are asked for."""
+    """Yield the page in pieces; *entries* are read as the pieces are consumed."""
     yield from _head(heading)
     for entry in entries:
         yield _figure(entry)
-    yield "</main>\n<footer>Made by pictory_async. All details, a line for each "
-    yield 'prompt: <a href="manifest.jsonl">manifest.jsonl</a></footer>\n'
+    yield "</main>\n<footer>Made by pictory_async. Details of each prompt: "
+    yield '<a href="manifest.jsonl">manifest.jsonl</a></footer>\n'
     yield "</body>\n</html>\n"
 
 
 def _text(value: object) -> str:
-    """Return a value as text for a page: escaped, without control characters."""
-    return escape(plain(value))
+    """Return a value as text of a page: escaped, without control characters."""
+    return escape(one_line(value))
 
 
-# --- above the pictures -----------------------------------------------------------
+# --- heading ----------------------------------------------------------------------
 
 
 def _head(heading: Heading) -> Iterator[str]:
-    title = f"{_text(heading.source)}: {_number(heading.tally.images, 'image')}"
+    title = f"{_text(heading.source)}: {count(heading.totals.images, 'image')}"
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield '<meta name="referrer" content="no-referrer">\n'
-    yield f"<title>{title}</title>\n<style>{STYLE}"
-    yield f":root {{ --ratio: {_ratio(heading.tally):.4f}; }}\n</style>\n</head>\n"
+    yield f"<title>{title}</title>\n<style>{_STYLE}"
+    yield f":root {{ --ratio: {_ratio(heading.totals):.4f}; }}\n</style>\n</head>\n"
     yield f"<body>\n<header>\n<h1>{title}</h1>\n<p>{_facts(heading)}</p>\n"
-    yield from _causes(heading.tally)
+    yield from _causes(heading.totals)
     yield "</header>\n"
-    yield from _bar(heading.tally)
+    yield from _bar(heading.totals)
     yield "<main>\n"
 
 
 def _facts(heading: Heading) -> str:
-    tally = heading.tally
-    cost = count(tally.credits, "credit")
+    totals = heading.totals
     facts = [
-        cost if tally.exact else f"at least {cost}",
-        f"{_number(tally.failed, 'failure')}" if tally.failed else "",
+        cost(totals.credits, exact=totals.exact),
+        count(totals.failed, "failure") if totals.failed else "",
         f"{heading.made:%Y-%m-%d %H:%M %Z}",
     ]
-    if tally.ended < heading.total:
-        facts.insert(0, f"interrupted after {tally.ended:,} of {heading.total:,}")
+    if totals.ended < heading.total:
+        facts.insert(0, f"interrupted after {totals.ended:,} of {heading.total:,}")
     return " · ".join(_text(fact) for fact in facts if fact)
 
 
-def _ratio(tally: Tally) -> float:
-    width, height = tally.size or (1, 1)
+def _ratio(totals: Totals) -> float:
+    width, height = totals.size or (1, 1)
     return min(_WIDEST, max(1 / _WIDEST, width / height))
 
 
-def _causes(tally: Tally) -> Iterator[str]:
-    if tally.failed:
+def _causes(totals: Totals) -> Iterator[str]:
+    if totals.failed:
         yield '<details class="causes"><summary>'
-        yield f"{_number(tally.failed, 'failure')} by cause</summary>\n<ul>\n"
-        yield from map(_cause, tally.causes)
+        yield f"{count(totals.failed, 'failure')} by cause</summary>\n<ul>\n"
+        yield from map(_cause, totals.causes)
         yield "</ul></details>\n"
 
 
@@ -112,15 +110,15 @@ def _cause(cause: Cause) -> str:
     )
 
 
-def _bar(tally: Tally) -> Iterator[str]:
-    """Give the choice of what is shown; style sheets are enough for it."""
-    if not tally.failed:
+def _bar(totals: Totals) -> Iterator[str]:
+    """Yield the filter; the style sheet is enough to make it work."""
+    if not totals.failed:
         return
     yield '<form class="bar">\n'
     choices = {
-        "everything": f"All {tally.ended:,}",
-        "only-images": f"Without failures {tally.ended - tally.failed:,}",
-        "only-failed": f"Failures {tally.failed:,}",
+        "everything": f"All {totals.ended:,}",
+        "only-images": f"Without failures {totals.ended - totals.failed:,}",
+        "only-failed": f"Failures {totals.failed:,}",
     }
     for name, text in choices.items():
         checked = " checked" if name == "everything" else ""
@@ -129,7 +127,7 @@ def _bar(tally: Tally) -> Iterator[str]:
     yield "</form>\n"
 
 
-# --- the pictures -----------------------------------------------------------------
+# --- images -----------------------------------------------------------------------
 
 
 def _figure(entry: Entry) -> str:
@@ -147,10 +145,10 @@ def _picture(entry: Entry) -> str:
         state = "not saved" if entry["state"] == "completed" else entry["state"]
         return (
             f'<div class="mat why"><b>{_text(state)}</b>'
-            f"<small>{escape(plain(error['message'], limit=300))}</small></div>"
+            f"<small>{escape(one_line(error['message'], limit=300))}</small></div>"
         )
     address = escape(quote(entry["file"]))
-    about = escape(plain(entry["prompt"], limit=120))
+    about = escape(one_line(entry["prompt"], limit=120))
     return (
         f'<a class="mat" href="{address}">'
         f'<img src="{address}" alt="{about}" loading="lazy" decoding="async"></a>'
@@ -172,12 +170,104 @@ def _about(entry: Entry) -> str:
         entry["model"],
         entry["style"],
         size or entry["aspect_ratio"],
-        "" if used is None else "1 credit" if used == 1 else f"{used} credits",
+        "" if used is None else count(Decimal(str(used)), "credit"),
         entry["job_id"] if entry["error"] else "",
     )
-    # Lines break between facts, not inside.
+    # Lines break between facts, not inside them.
     return " · ".join(_text(each).replace(" ", "&nbsp;") for each in facts if each)
 
 
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+# --- style ------------------------------------------------------------------------
+
+_STYLE: Final = """
+:root {
+  color-scheme: light dark;
+  --page: #f6f6f4; --card: #fff; --edge: #dededa; --text: #1d1d1b; --soft: #63635e;
+  --mat: #ecece8; --link: #0b5cad; --bad: #a3261b; --bad-mat: #fbeceb;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #161615; --card: #20201f; --edge: #353532; --text: #ececea;
+    --soft: #a3a39d; --mat: #2a2a28; --link: #7cb8f5; --bad: #ff9c92;
+    --bad-mat: #34211f;
+  }
+}
+* { box-sizing: border-box; }
+html { scroll-padding-top: 4.5rem; }
+body {
+  margin: 0; background: var(--page); color: var(--text);
+  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+}
+a { color: var(--link); }
+header, .bar, main, footer {
+  max-width: 1800px; margin: 0 auto; padding: 0 1.25rem;
+}
+header { padding-top: 1.5rem; }
+h1 { margin: 0; font-size: 1.5rem; line-height: 1.2; overflow-wrap: anywhere; }
+header p, footer { color: var(--soft); }
+header p { margin: .3rem 0 0; overflow-wrap: anywhere; }
+.causes {
+  margin: 1rem 0 0; padding: .6rem .9rem; border: 1px solid var(--edge);
+  border-radius: 10px; background: var(--card);
+}
+.causes summary { cursor: pointer; color: var(--bad); font-weight: 600; }
+.causes ul { margin: .5rem 0 .2rem; padding-left: 1.2rem; }
+.causes li { margin: .35rem 0; overflow-wrap: anywhere; }
+.causes span { color: var(--soft); }
+.bar {
+  position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .4rem;
+  padding-top: .8rem; padding-bottom: .8rem; background: var(--page);
+}
+.bar label {
+  padding: .25rem .8rem; border: 1px solid var(--edge); border-radius: 99px;
+  background: var(--card); color: var(--soft); cursor: pointer;
+}
+.bar input { position: absolute; opacity: 0; }
+.bar label:has(:checked) {
+  background: var(--text); border-color: var(--text); color: var(--page);
+}
+.bar label:has(:focus-visible) { outline: 2px solid var(--link); outline-offset: 2px; }
+body:has(#only-images:checked) .failed, body:has(#only-failed:checked) .image {
+  display: none;
+}
+main {
+  display: grid; gap: 1rem; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
+  padding-bottom: 2rem;
+}
+figure {
+  margin: 0; overflow: hidden; border: 1px solid var(--edge); border-radius: 10px;
+  background: var(--card);
+  content-visibility: auto; contain-intrinsic-size: auto 15rem auto 22rem;
+}
+figure:target { outline: 3px solid var(--link); }
+.mat { display: block; aspect-ratio: var(--ratio, 1); background: var(--mat); }
+.mat img { display: block; width: 100%; height: 100%; object-fit: contain; }
+.mat:focus-visible { outline: 3px solid var(--link); outline-offset: -3px; }
+.why {
+  display: flex; flex-direction: column; justify-content: center; gap: .4rem;
+  padding: 1rem; background: var(--bad-mat); overflow-wrap: anywhere;
+}
+.why b { color: var(--bad); }
+.why small { color: var(--text); font-size: .85rem; }
+figcaption { padding: .6rem .8rem .7rem; }
+.prompt { margin: 0; overflow-wrap: anywhere; }
+.prompt summary { list-style: none; cursor: pointer; }
+.prompt summary::-webkit-details-marker { display: none; }
+.prompt:not([open]) summary {
+  display: -webkit-box; overflow: hidden; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 3; line-clamp: 3;
+}
+.about { margin: .35rem 0 0; color: var(--soft); font-size: .8rem; }
+.about { overflow-wrap: anywhere; }
+footer { padding-bottom: 2rem; font-size: .85rem; }
+@media (max-width: 560px) {
+  header, .bar, main, footer { padding-left: .75rem; padding-right: .75rem; }
+  main { gap: .6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  figure { contain-intrinsic-size: auto 10rem auto 17rem; }
+  figcaption { padding: .5rem .6rem .6rem; }
+  .prompt { font-size: .88rem; }
+  .why { padding: .7rem; }
+}
+@media print { .bar { display: none; } figure { break-inside: avoid; } }
+"""

@@ -1,102 +1,72 @@
-"""How a batch goes, told in lines: for pipes, scripts and JSON."""
+"""The progress of a batch as plain lines: for pipes, scripts and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final
 
-import attrs
-
-from pictory_async.cli._batch.ledger import Entry, Tally
-from pictory_async.cli._output import Lines, remarks, results
-from pictory_async.cli._text import count, plain
+from pictory_async.cli._batch.ledger import Entry, Totals
+from pictory_async.cli._items import View
+from pictory_async.cli._output import stderr, stdout
+from pictory_async.cli._text import count, one_line, summary_line
 from pictory_async.cli._views import PROMPT_SHOWN
 
-# Causes told at the end; the manifest has all of them.
-_CAUSES_TOLD = 10
+# Causes listed in the summary; the manifest has every error.
+_CAUSES_SHOWN: Final = 10
 
 
-class BatchView(Protocol):
-    """Whoever is told how a batch goes."""
+class BatchLines(View[Entry]):
+    """A view of lines without control codes, one for each prompt that ended.
 
-    def over(self, entry: Entry) -> None:
-        """Learn that a prompt has ended, well or not."""
-        ...
-
-    def closing(self, lines: Iterable[str]) -> None:
-        """Tell what it all came to."""
-        ...
-
-    async def __aenter__(self) -> Self:
-        """Begin to show."""
-        ...
-
-    async def __aexit__(self, *_: object) -> None:
-        """Leave the screen to others."""
-        ...
-
-
-@attrs.define
-class BatchLines:
-    """Tells each prompt that ended in a line of its own, without control codes.
-
-    Attributes:
-        folder: Where the images go.
-        json: Whether an object is written for each prompt, as the manifest has it.
+    Args:
+        folder: Where the images are saved.
+        json: Whether to write the entry of the manifest for each prompt.
     """
 
-    folder: Path
-    json: bool = False
-    _out: Lines = attrs.field(factory=results, init=False)
-    _err: Lines = attrs.field(factory=remarks, init=False)
+    def __init__(self, folder: Path, *, json: bool = False) -> None:
+        self._folder = folder
+        self._json = json
+        self._out, self._err = stdout(), stderr()
 
-    def over(self, entry: Entry) -> None:
-        """Tell how a prompt ended."""
-        if self.json:
+    def ended(self, entry: Entry) -> None:
+        """Write how a prompt ended."""
+        if self._json:
             self._out.write_json(dict(entry))
         elif entry["file"]:
-            self._out.write(f"saved {self.folder / entry['file']}")
+            self._out.write(f"saved {self._folder / entry['file']}")
         if entry["error"]:
             self._err.write(failure_line(entry))
 
-    def closing(self, lines: Iterable[str]) -> None:
-        """Tell what it all came to."""
+    def summarize(self, lines: Iterable[str]) -> None:
+        """Write the summary."""
         for line in lines:
             self._err.write(line)
-
-    async def __aenter__(self) -> Self:
-        """Begin; lines need no preparation."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End; lines need no tidying."""
 
 
 def failure_line(entry: Entry) -> str:
     """Return the line that says which prompt failed, and why."""
-    prompt = plain(entry["prompt"], limit=PROMPT_SHOWN)
+    prompt = one_line(entry["prompt"], limit=PROMPT_SHOWN)
     return f"failed: line {entry['line']}: {prompt}: {entry['error']['message']}"
 
 
-def summary_lines(tally: Tally, seconds: float) -> Iterator[str]:
-    """Give what a batch came to, with its failures by cause."""
-    cost = count(tally.credits, "credit")
-    parts = [
-        count(tally.images, "image"),
-        cost if tally.exact else f"at least {cost}",
-        f"{tally.failed} failed" if tally.failed else "",
-        f"{seconds:.1f} s",
-    ]
-    yield ", ".join(part for part in parts if part)
-    causes = list(tally.causes)
-    for cause in causes[:_CAUSES_TOLD]:
+def summary_lines(totals: Totals, seconds: float) -> Iterator[str]:
+    """Yield what a batch came to, and its failures by cause."""
+    yield summary_line(
+        images=totals.images,
+        credits_used=totals.credits,
+        exact=totals.exact,
+        failed=totals.failed,
+        seconds=seconds,
+    )
+    causes = list(totals.causes)
+    for cause in causes[:_CAUSES_SHOWN]:
         yield f"  {cause.prompts:,} x {cause.name} ({cause.where})"
         yield f"      {cause.example}"
-    if (more := len(causes) - _CAUSES_TOLD) > 0:
+    if (more := len(causes) - _CAUSES_SHOWN) > 0:
         yield f"  and {count(more, 'more cause')}"
-    if tally.unknown:
+    if totals.unknown:
         yield (
-            f"{count(tally.unknown, 'prompt')} may have been paid for: look in "
-            "`pictory history`, or run it again with --on-unknown reconcile"
+            f"{count(totals.unknown, 'prompt')} may have been paid for: check "
+            "`pictory history`, or run again with --on-unknown reconcile"
         )

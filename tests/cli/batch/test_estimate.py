@@ -1,11 +1,15 @@
-"""What a batch would do."""
+"""The estimate of a batch."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from pictory_async import ImageRequest
-from pictory_async.cli._batch.estimate import make_plan, plan_data, plan_lines
+from pictory_async.cli._batch.estimate import (
+    estimate_data,
+    estimate_lines,
+    make_estimate,
+)
 from pictory_async.cli._batch.prompts import BadRow, Row
 
 ROWS = [
@@ -18,15 +22,15 @@ ROWS = [
 
 
 def test_counts_prompts_and_credits_by_model() -> None:
-    """Exactly; a model without a price makes the sum a least one."""
+    """Sums are exact; a model without a price makes the total a lower bound."""
     bad: list[BadRow] = []
 
-    plan = make_plan(ROWS, bad.append)
+    estimate = make_estimate(ROWS, bad.append)
 
     assert bad == [ROWS[2]]
-    assert (plan.prompts, plan.bad, plan.unpriced) == (4, 1, 1)
-    assert plan.credits == Decimal("3.2")
-    lines = [" ".join(line.split()) for line in plan_lines(plan)]
+    assert (estimate.prompts, estimate.bad, estimate.unpriced) == (4, 1, 1)
+    assert estimate.credits == Decimal("3.2")
+    lines = [" ".join(line.split()) for line in estimate_lines(estimate)]
     assert lines == [
         "prompts 4",
         "(the service's default) 1 2 credits",
@@ -35,23 +39,23 @@ def test_counts_prompts_and_credits_by_model() -> None:
         "bad lines 1",
         "estimated cost: at least 3.2 credits; nothing was sent",
     ]
-    assert plan_data(plan)["models"]["tomorrow's"]["estimated_credits"] is None
+    assert estimate_data(estimate)["models"]["tomorrow's"]["estimated_credits"] is None
 
 
 def test_a_ceiling_needs_prices() -> None:
-    """What cannot be held against it is a bad line, before anything is sent."""
+    """A prompt whose price is not known is a bad line, before anything is sent."""
     bad: list[BadRow] = []
 
-    plan = make_plan(ROWS, bad.append, max_credits=Decimal(5))
+    estimate = make_estimate(ROWS, bad.append, max_credits=Decimal(5))
 
     assert [row.line for row in bad] == [3, 5]
     assert '"tomorrow\'s" has no known price, which --max-credits' in bad[1].problem
-    assert plan.prompts == 3
+    assert estimate.prompts == 3
 
 
 def test_keeps_nothing() -> None:
-    """A plan of any length is as small."""
-    plan = make_plan((ROWS[i % 2] for i in range(10_000)), lambda _: None)
+    """The estimate of any number of prompts has the same size."""
+    estimate = make_estimate((ROWS[i % 2] for i in range(10_000)), lambda _: None)
 
-    assert plan.prompts == 10_000
-    assert len(plan.shares) == 2
+    assert estimate.prompts == 10_000
+    assert len(estimate.models) == 2

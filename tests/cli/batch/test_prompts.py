@@ -8,7 +8,7 @@ import pytest
 
 from pictory_async import ImageRequest
 from pictory_async.cli._batch.prompts import FIELDS, BadRow, Row, format_of, read_rows
-from pictory_async.cli._run import Misuse
+from pictory_async.cli._errors import Misuse
 
 
 def read(data: bytes | str, kind: str, **defaults: str) -> list[Row | BadRow]:
@@ -18,7 +18,7 @@ def read(data: bytes | str, kind: str, **defaults: str) -> list[Row | BadRow]:
 
 
 def prompts(data: bytes | str, kind: str) -> list[tuple[int, str]]:
-    """Read lines and prompts, all of them good."""
+    """Read lines and prompts, all of them valid."""
     return [(row.line, row.request.prompt) for row in read(data, kind)]
 
 
@@ -29,7 +29,7 @@ def problem(data: bytes | str, kind: str) -> tuple[int, str]:
 
 
 def test_txt_is_a_prompt_a_line() -> None:
-    """Blank lines are skipped, and any end of line will do; nothing is a comment."""
+    """Blank lines are skipped, any line ending will do, and there are no comments."""
     data = "\ufeffA lighthouse\r\n\r\n  # A red, bicycle  \rA cat\u2028here\n\t\nA dog"
 
     assert prompts(data, "txt") == [
@@ -41,7 +41,7 @@ def test_txt_is_a_prompt_a_line() -> None:
 
 
 def test_csv_has_named_columns() -> None:
-    """Quotes hold commas, quotes and lines; a cell that is empty is open."""
+    """Quoted cells may hold commas, quotes and lines; empty cells take the default."""
     data = (
         "\ufeffmodel, prompt ,style\r\n"
         ',"A ""red"" cat,\r\nasleep",vintage\r\n'
@@ -66,7 +66,7 @@ def test_csv_has_named_columns() -> None:
 
 
 def test_every_field_of_a_request_is_a_column() -> None:
-    """In tsv the separator is a tab."""
+    """In a tsv file the separator is a tab."""
     values = ["A cat", "m1", "4:3", "odd", "https://a.example/b", "https://a.example"]
     data = "\t".join(FIELDS) + "\n" + "\t".join(values)
 
@@ -76,7 +76,7 @@ def test_every_field_of_a_request_is_a_column() -> None:
 
 
 def test_jsonl_is_an_object_a_line() -> None:
-    """Null is open; blank lines are skipped."""
+    """Null takes the default; blank lines are skipped."""
     data = (
         '{"prompt": "A c\\u00e4t", "model": null}\n\n{"style": "x", "prompt": "A dog"}'
     )
@@ -103,7 +103,7 @@ def test_jsonl_is_an_object_a_line() -> None:
     ],
 )
 def test_a_bad_object_says_what_is_allowed(line, expected) -> None:
-    """With the number of its line."""
+    """The number of its line is reported with it."""
     number, text = problem(f"\n{line}\n", "jsonl")
 
     assert number == 2
@@ -114,15 +114,15 @@ def test_a_bad_object_says_what_is_allowed(line, expected) -> None:
     ("record", "expected"),
     [
         ("A cat,m,too much", "has 3 cells for 2 columns"),
-        ('"A"cat,m', "its quotes cannot be read"),
-        ('"A cat', "its quotes cannot be read"),
+        ('"A"cat,m', "its quotes are malformed"),
+        ('"A cat', "its quotes are malformed"),
         ("cat,m", "prompt: must be 5 to 5,000 characters, this one has 3"),
         (",m", "prompt: is missing"),
         (b"A c\xe4t,m", "prompt: is not UTF-8 text"),
     ],
 )
 def test_a_bad_record_says_what_is_allowed(record, expected) -> None:
-    """With the number of the line on which it begins."""
+    """The number of the line on which it begins is reported with it."""
     record = record if isinstance(record, bytes) else record.encode()
 
     number, text = problem(b"prompt,model\n\n" + record, "csv")
@@ -132,7 +132,7 @@ def test_a_bad_record_says_what_is_allowed(record, expected) -> None:
 
 
 def test_a_bad_line_does_not_hide_the_next() -> None:
-    """All of them are told."""
+    """Every bad line is reported."""
     rows = read('prompt\nno\n"x"y\nA cat\nno\n', "csv")
 
     assert [(row.line, type(row)) for row in rows] == [
@@ -149,47 +149,47 @@ def test_a_bad_line_does_not_hide_the_next() -> None:
         ("", "must name the columns"),
         ("model\n", "must name the columns"),
         ("prompt,prompt\n", "each once"),
-        ("prompt,Model\n", "unknown 'Model' among the names of columns; allowed are"),
-        ('"prompt\n', "its quotes cannot be read"),
+        ("prompt,Model\n", "unknown 'Model' among the column names; allowed are"),
+        ('"prompt\n', "its quotes are malformed"),
         ("prompt\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
     ],
 )
 def test_a_file_without_usable_columns_is_refused(data, expected) -> None:
-    """As a whole, naming the columns that are allowed."""
+    """The file as a whole is refused, with the columns that are allowed."""
     with pytest.raises(Misuse, match=expected):
         read(data, "csv")
 
 
 def test_a_csv_file_may_have_no_records() -> None:
-    """It has no prompts then."""
+    """Such a file has no prompts."""
     assert read("prompt\r\n", "csv") == []
 
 
 @pytest.mark.parametrize("name", ["a.txt", "A.CSV", "b.c.tsv", "x.jsonl"])
-def test_the_name_tells_the_format(name) -> None:
-    """By its ending."""
+def test_the_end_of_the_name_is_the_format(name) -> None:
+    """Upper and lower case are the same."""
     assert format_of(name) == name.lower().rpartition(".")[2]
 
 
 @pytest.mark.parametrize("name", ["txt", "prompts", "prompts.md"])
-def test_another_name_tells_no_format(name) -> None:
-    """The message names the option that does."""
+def test_another_name_needs_the_option(name) -> None:
+    """The message names the option for the format."""
     with pytest.raises(Misuse, match="--format"):
         format_of(name)
 
 
-def test_reads_no_further_than_it_is_asked() -> None:
-    """So that any length can be looked at."""
+def test_reads_no_further_than_needed() -> None:
+    """A file of any length can be checked."""
 
     class Endless(io.RawIOBase):
         """Prompts without end."""
 
         def readable(self) -> bool:
-            """Say so."""
+            """Return True."""
             return True
 
         def readinto(self, buffer) -> int:
-            """Give lines, whole or not."""
+            """Fill the buffer with lines, the last one possibly cut."""
             data = (b"A lighthouse\n" * len(buffer))[: len(buffer)]
             buffer[:] = data
             return len(data)

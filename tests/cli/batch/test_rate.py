@@ -1,4 +1,4 @@
-"""How fast a batch goes."""
+"""The pace of a batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pictory_async.cli._batch.rate import Rate, duration
 
 
 def test_is_that_of_the_last_minute() -> None:
-    """What was faster before does not count for ever."""
+    """A faster pace before that is forgotten."""
     rate = Rate(100.0)
     assert rate.per_second(100.0) is None
     for second in range(101, 131):
@@ -23,8 +23,8 @@ def test_is_that_of_the_last_minute() -> None:
     assert late == pytest.approx(1, rel=0.05)
 
 
-def test_what_a_journal_had_does_not_count() -> None:
-    """A rush at the beginning of a run that goes on says nothing."""
+def test_outcomes_from_a_journal_do_not_count() -> None:
+    """The burst at the start of a resumed run is left out."""
     rate = Rate(0.0, resumed=True)
     for number in range(1000):
         rate.add(number / 1000)
@@ -41,5 +41,5 @@ def test_what_a_journal_had_does_not_count() -> None:
     [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (750, "12:30"), (11_100, "3:05:00")],
 )
 def test_durations_are_written_as_people_do(seconds, text) -> None:
-    """Hours only if there are any."""
+    """Hours are shown only if there are any."""
     assert duration(seconds) == text

@@ -25,10 +25,10 @@ CSV = f"prompt,model,style\nA lighthouse,,vintage\n{EVIL},flux-schnell,\n"
 
 
 class Full(io.StringIO):
-    """A file on a disk that has no room."""
+    """A file on a full disk."""
 
     def write(self, _: str) -> int:
-        """Refuse."""
+        """Raise the error of a full disk."""
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -45,12 +45,12 @@ def manifest(folder: str = "pictures") -> list[dict]:
 
 
 def standard_input(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Let the next command read *text*."""
+    """Make *text* the standard input of the next command."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 def test_makes_an_image_of_each_prompt(service, pictory) -> None:
-    """With a line for each file, a manifest and a contact sheet beside the images."""
+    """It writes a line for each file, a manifest and a contact sheet."""
     done = pictory("batch", write("p.csv", CSV), "--aspect-ratio=16:9", *FAST)
 
     assert done.code == 0, done.err
@@ -77,14 +77,14 @@ def test_makes_an_image_of_each_prompt(service, pictory) -> None:
 
 
 def test_the_same_command_pays_for_nothing_twice(service, pictory) -> None:
-    """What is done comes from the journal; what was appended is sent."""
+    """What is done comes from the journal; appended prompts are sent."""
     pictory("batch", write("p.txt", "A lighthouse\n"), *FAST)
     before = manifest()
 
     done = pictory("batch", write("p.txt", "A lighthouse\nA cat on a roof\n"), *FAST)
 
     assert done.code == 0
-    assert service.asked("submit") == 2
+    assert service.received("submit") == 2
     assert manifest()[0] == before[0]
     assert [each["prompt"] for each in manifest()] == [
         "A lighthouse",
@@ -93,7 +93,7 @@ def test_the_same_command_pays_for_nothing_twice(service, pictory) -> None:
 
 
 def test_an_edited_file_is_refused_before_anything_is_sent(service, pictory) -> None:
-    """With the line, and nothing of the other batch is overwritten."""
+    """The line is named, and the reports of the other batch stay."""
     pictory("batch", write("p.txt", "A lighthouse\nA red bicycle\n"), *FAST)
     before = manifest()
 
@@ -102,12 +102,12 @@ def test_an_edited_file_is_refused_before_anything_is_sent(service, pictory) -> 
     assert done.code == 2
     assert "Error: p.txt:3: " in done.err
     assert "needs another --output or --journal" in done.err
-    assert service.asked("submit") == 2
+    assert service.received("submit") == 2
     assert manifest() == before
 
 
 def test_failures_are_grouped_by_cause(service, pictory) -> None:
-    """And told one by one on standard error; the exit code is 1."""
+    """Each is also reported on standard error; the exit code is 1."""
     for _ in range(3):
         service.sandbox.fail_next(code="CONTENT_POLICY", message="Too <odd>")
     prompts = "".join(f"A lighthouse {number}\n" for number in range(5))
@@ -125,7 +125,7 @@ def test_failures_are_grouped_by_cause(service, pictory) -> None:
 
 
 def test_a_key_that_is_refused_ends_it_early(service, pictory, monkeypatch) -> None:
-    """Not by one of many, which may be a hiccup; and with the right key it goes on."""
+    """A single refusal does not; with the right key the batch continues."""
     prompts = "".join(f"A lighthouse {number}\n" for number in range(300))
     command = ("batch", write("p.txt", prompts), "--max-in-flight=4", *FAST)
     with monkeypatch.context() as patch:
@@ -133,18 +133,18 @@ def test_a_key_that_is_refused_ends_it_early(service, pictory, monkeypatch) -> N
         refused = pictory(*command)
     assert refused.code == 1
     assert refused.err.count("failed: line ") == 20
-    assert service.asked("submit") < 40
+    assert service.received("submit") < 40
     assert "20 of 300 prompts ended." in refused.err
     assert "Error: POST /v1/aistudio/images answered 401" in refused.err
-    assert "Go on with: pictory batch p.txt" in refused.err
+    assert "Continue with: pictory batch p.txt" in refused.err
 
     service.sandbox.add_fault(Fault.answer(401, on="submit", times=19, after=5))
     assert pictory(*command).err.count("failed: line ") == 19
     assert len(service.sandbox.submitted) == 281
 
 
-def test_all_bad_lines_are_told_before_anything_is_sent(service, pictory) -> None:
-    """By number; nothing is made, not even the folder."""
+def test_all_bad_lines_are_reported_before_anything_is_sent(service, pictory) -> None:
+    """They are reported by number; not even the folder is made."""
     done = pictory("batch", write("p.txt", "A lighthouse\nno\n\nneither\nx\n"))
 
     assert done.code == 2
@@ -159,7 +159,7 @@ def test_all_bad_lines_are_told_before_anything_is_sent(service, pictory) -> Non
 
 
 def test_dry_run_sends_nothing(pictory, tmp_path, monkeypatch) -> None:
-    """It needs no key; a bad line is exit code 2 there too."""
+    """It needs no key; a bad line makes the exit code 2."""
     monkeypatch.chdir(tmp_path)
 
     done = pictory("batch", write("p.csv", CSV), "--dry-run")
@@ -174,24 +174,24 @@ def test_dry_run_sends_nothing(pictory, tmp_path, monkeypatch) -> None:
 
 
 class Lines(io.RawIOBase):
-    """A file that is made as it is read: many prompts of 840 characters."""
+    """A file generated as it is read: many prompts of 840 characters."""
 
     def __init__(self, number: int) -> None:
         self._lines = (b"A lighthouse at dawn, " * 38 + b"\n" for _ in range(number))
 
     def readable(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
     def readinto(self, buffer) -> int:
-        """Give the next line."""
+        """Read the next line."""
         data = next(self._lines, b"")
         buffer[: len(data)] = data
         return len(data)
 
 
 def test_dry_run_of_many_prompts_keeps_none(pictory, monkeypatch) -> None:
-    """As they come through a pipe: memory does not follow their number."""
+    """Memory does not grow with the number of prompts in a pipe."""
     many = io.TextIOWrapper(io.BufferedReader(Lines(3_000)))  # 2.5 MB
     monkeypatch.setattr(sys, "stdin", many)
 
@@ -209,12 +209,12 @@ def test_dry_run_of_many_prompts_keeps_none(pictory, monkeypatch) -> None:
     ("arguments", "text", "message"),
     [
         (("p.md",), "A cat", "--format"),
-        (("p.csv",), "promt\nA cat\n", "unknown 'promt' among the names of columns"),
+        (("p.csv",), "promt\nA cat\n", "unknown 'promt' among the column names"),
         (("p.txt",), "\n", "there are no prompts in p.txt"),
         (("missing.txt",), "", "cannot read missing.txt: No such file"),
-        (("p.txt", "--max-credits=0"), "A cat", "is no number above 0"),
-        (("p.txt", "--max-credits=nan"), "A cat", "is no number above 0"),
-        (("p.txt", "--max-credits=x"), "A cat", "is no number above 0"),
+        (("p.txt", "--max-credits=0"), "A cat", "is not a number above 0"),
+        (("p.txt", "--max-credits=nan"), "A cat", "is not a number above 0"),
+        (("p.txt", "--max-credits=x"), "A cat", "is not a number above 0"),
         (("p.txt", "--max-in-flight=0"), "A cat", "0 is not in the range"),
         (("p.txt", "--on-unknown=pay"), "A cat", "'pay' is not one of"),
         (("p.txt", "--model=odd", "--max-credits=9"), "A lighthouse", "no known price"),
@@ -224,7 +224,7 @@ def test_dry_run_of_many_prompts_keeps_none(pictory, monkeypatch) -> None:
 def test_misuse_is_2_and_sends_nothing(
     service, pictory, arguments, text, message
 ) -> None:
-    """It is told in a line, without a traceback."""
+    """It is reported in a line, without a traceback."""
     if not arguments[0].startswith("missing"):
         write(arguments[0], text)
 
@@ -235,8 +235,8 @@ def test_misuse_is_2_and_sends_nothing(
     assert not service.sandbox.requests
 
 
-def test_a_file_that_is_no_journal_is_refused(service, pictory) -> None:
-    """And not touched."""
+def test_a_file_that_is_not_a_journal_is_refused(service, pictory) -> None:
+    """The file is left as it was."""
     write("notes.sqlite", "My notes, not a journal at all. " * 20)
 
     done = pictory("batch", write("p.txt", "A lighthouse"), "--journal=notes.sqlite")
@@ -244,22 +244,24 @@ def test_a_file_that_is_no_journal_is_refused(service, pictory) -> None:
     assert done.code == 2
     assert "notes.sqlite" in done.err
     assert Path("notes.sqlite").read_text(encoding="utf-8").startswith("My notes")
-    assert service.asked("submit") == 0
+    assert service.received("submit") == 0
 
 
 def test_a_ceiling_is_kept(service, pictory) -> None:
-    """What does not fit is not sent; with a higher one the same command goes on."""
+    """What does not fit is not sent; with a higher ceiling the batch continues."""
     file = write("p.txt", "A lighthouse\nA red bicycle\nA cat on a roof\n")
 
     done = pictory("batch", file, "--max-credits=4", *FAST)
 
     assert done.code == 1
-    assert "note: by the price list all prompts cost 6 credits" in done.err
-    assert service.asked("submit") == 2
+    assert "note: at list price all prompts cost 6 credits" in done.err
+    assert service.received("submit") == 2
     assert [each["state"] for each in manifest()].count("not-sent") == 1
-    assert "to try again what can be: pictory batch p.txt --max-credits 4" in done.err
+    assert (
+        "to retry what can be retried: pictory batch p.txt --max-credits 4" in done.err
+    )
     assert pictory("batch", file, "--max-credits=6", *FAST).code == 0
-    assert service.asked("submit") == 3
+    assert service.received("submit") == 3
 
 
 @pytest.mark.parametrize(
@@ -270,10 +272,10 @@ def test_a_ceiling_is_kept(service, pictory) -> None:
         ("resubmit", "completed", 2),
     ],
 )
-def test_an_open_submission_is_treated_as_asked(
+def test_an_unknown_submission_is_treated_as_told(
     service, pictory, choice, state, posts
 ) -> None:
-    """Reported first; the same command with --on-unknown says what then."""
+    """It is reported first; --on-unknown says what the next run does about it."""
     file = write("p.txt", "A lighthouse\n")
     service.sandbox.add_fault(Fault.drop(on="submit", handled=True))
     first = pictory("batch", file, *FAST)
@@ -284,36 +286,36 @@ def test_an_open_submission_is_treated_as_asked(
     pictory("batch", file, "--on-unknown", choice, *FAST)
 
     assert manifest()[0]["state"] == state
-    assert service.asked("submit") == posts
+    assert service.received("submit") == posts
 
 
 def test_reads_standard_input_and_keeps_it_with_the_journal(
     service, pictory, monkeypatch
 ) -> None:
-    """So that there is something to go on with."""
+    """The copy is what another run continues with."""
     standard_input(monkeypatch, CSV)
 
     done = pictory("batch", "-", "--format=csv", "--json", *FAST)
 
     assert done.code == 0
-    told = sorted((json.loads(line) for line in done.lines), key=lambda e: e["index"])
-    assert told == manifest()
+    entries = [json.loads(line) for line in done.lines]
+    assert sorted(entries, key=lambda e: e["index"]) == manifest()
     kept = Path("pictures/batch.prompts.csv")
     assert kept.read_text(encoding="utf-8") == CSV
     assert pictory("batch", str(kept), *FAST).code == 0
-    assert service.asked("submit") == 2
-    # Other prompts do not take the place of those that the journal is of.
+    assert service.received("submit") == 2
+    # Other prompts do not replace the copy that belongs to the journal.
     standard_input(monkeypatch, "prompt\nA blue bicycle\n")
     assert pictory("batch", "-", "--format=csv", *FAST).code == 2
     assert kept.read_text(encoding="utf-8") == CSV
 
 
 def test_two_commands_on_one_journal(service, pictory, spawn) -> None:
-    """The second is refused, and says why."""
+    """The second is refused with the reason."""
     service.do(service.sandbox.hold)
     file = write("p.txt", "A lighthouse\n")
     spawn("batch", file, *FAST)
-    service.until(lambda: service.asked("submit"))
+    service.until(lambda: service.received("submit"))
 
     done = pictory("batch", file, *FAST)
 
@@ -321,8 +323,8 @@ def test_two_commands_on_one_journal(service, pictory, spawn) -> None:
     assert "batch.sqlite" in done.err
 
 
-def test_ctrl_c_says_how_to_go_on_and_that_works(service, spawn, tmp_path) -> None:
-    """Jobs in flight are taken up again, and nothing is paid for twice."""
+def test_ctrl_c_says_how_to_continue_and_that_works(service, spawn, tmp_path) -> None:
+    """Jobs in flight are resumed, and nothing is paid for twice."""
     prompts = "".join(f"A lighthouse {number}\n" for number in range(9))
     file = write("my prompts.txt", prompts)
     service.do(service.sandbox.hold)
@@ -336,22 +338,22 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(service, spawn, tmp_path) -> No
 
     out, err = command.communicate(timeout=10)
     assert command.returncode == 130
-    assert "4 jobs in progress go on at the service." in err
+    assert "4 jobs in progress continue at the service." in err
     assert "Traceback" not in err
     assert "\x1b" not in out + err
-    assert service.asked("submit") == 5
+    assert service.received("submit") == 5
     assert "interrupted after" in Path("a b/index.html").read_text(encoding="utf-8")
-    again = shlex.split(err.partition("Go on with: ")[2])
+    again = shlex.split(err.partition("Continue with: ")[2])
     assert again[:3] == ["pictory", "batch", "my prompts.txt"]
     service.do(service.sandbox.release)
-    run = subprocess.run([*COMMAND, *again[1:]], capture_output=True, check=False)  # noqa: S603 - what was told
+    run = subprocess.run([*COMMAND, *again[1:]], capture_output=True, check=False)  # noqa: S603 - our own command
     assert run.returncode == 0, run.stderr
-    assert service.asked("submit") == 9
+    assert service.received("submit") == 9
     assert [each["state"] for each in manifest("a b")] == ["completed"] * 9
 
 
-def test_a_disk_that_fills_up_stops_it_and_it_goes_on(service, spawn, pictory) -> None:
-    """Nothing is sent that the journal could not remember."""
+def test_a_full_disk_stops_it_and_it_can_continue(service, spawn, pictory) -> None:
+    """Nothing is sent that the journal could not record."""
     prompts = "".join(f"A lighthouse {number}\n" for number in range(40))
     file = write("p.txt", prompts)
     arguments = ("batch", file, "--max-in-flight", "4", *FAST)
@@ -364,7 +366,7 @@ def test_a_disk_that_fills_up_stops_it_and_it_goes_on(service, spawn, pictory) -
     _, err = command.communicate(timeout=20)
     assert command.returncode == 1, err
     assert "Error: journal " in err.splitlines()[-1]
-    assert "Go on with: pictory batch p.txt --max-in-flight 4" in err
+    assert "Continue with: pictory batch p.txt --max-in-flight 4" in err
     assert "Traceback" not in err
     accepted = len(service.sandbox.jobs)
     assert 0 < accepted < 40
@@ -373,13 +375,13 @@ def test_a_disk_that_fills_up_stops_it_and_it_goes_on(service, spawn, pictory) -
     assert len(service.sandbox.jobs) == 40
 
 
-def test_an_output_that_is_full_stops_it_and_it_goes_on(service, pictory) -> None:
-    """With the reports of what is there, and the command that goes on."""
+def test_an_output_that_is_full_stops_it_and_it_can_continue(service, pictory) -> None:
+    """Reports of what there is are written, and the command to continue."""
     prompts = "".join(f"A lighthouse {number}\n" for number in range(40))
     command = ("batch", write("p.txt", prompts), "--max-in-flight=2", *FAST)
     stopped = pictory(*command, stdout=Full())
     assert stopped.code == 1
-    assert "Go on with: pictory batch p.txt --max-in-flight 2" in stopped.err
+    assert "Continue with: pictory batch p.txt --max-in-flight 2" in stopped.err
     assert stopped.err.splitlines()[-1] == "Error: No space left on device"
     assert len(manifest()) == 1
     assert pictory(*command).code == 0
@@ -387,9 +389,9 @@ def test_an_output_that_is_full_stops_it_and_it_goes_on(service, pictory) -> Non
 
 
 def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
-    """A manifest without entries would be of no use."""
+    """An empty manifest is not written."""
     service.do(service.sandbox.hold)
-    service.interrupt_when(lambda: service.asked("job"), signal.SIGTERM)
+    service.interrupt_when(lambda: service.received("job"), signal.SIGTERM)
 
     done = pictory("batch", write("p.txt", "A lighthouse\n"), *FAST)
 
@@ -399,7 +401,7 @@ def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
 
 
 def test_a_sandbox_has_a_journal_of_its_own(pictory, tmp_path, monkeypatch) -> None:
-    """A test picture is never taken for one that was paid for."""
+    """A test picture is never mistaken for one that was paid for."""
     monkeypatch.chdir(tmp_path)
 
     done = pictory("batch", write("p.txt", "A lighthouse\n"), "--sandbox", "-o", "out")
@@ -411,8 +413,8 @@ def test_a_sandbox_has_a_journal_of_its_own(pictory, tmp_path, monkeypatch) -> N
     assert len(manifest("out")) == 1
 
 
-def test_undocumented_words_are_noted_once(service, pictory) -> None:
-    """However many lines have them."""
+def test_undocumented_values_are_noted_once(service, pictory) -> None:
+    """Many lines with the same value give one note."""
     file = write("p.txt", "A lighthouse\nA red bicycle\n")
 
     done = pictory("batch", file, "--style=cartonn", "--dry-run")

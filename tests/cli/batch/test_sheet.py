@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pictory_async.cli._batch.ledger import Tally
+from pictory_async.cli._batch.ledger import Totals
 from pictory_async.cli._batch.sheet import Heading, contact_sheet
 from pictory_async.sandbox._drawing.png import plain
 
@@ -26,7 +26,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def entry(line: int = 1, **values: Any) -> dict[str, Any]:
-    """An entry of a manifest, well ended."""
+    """Return an entry of a manifest with an image."""
     return {
         "index": line - 1,
         "line": line,
@@ -47,30 +47,30 @@ def entry(line: int = 1, **values: Any) -> dict[str, Any]:
 
 
 def failed(line: int = 1, **values: Any) -> dict[str, Any]:
-    """The entry of a failed job."""
+    """Return the entry of a failed job."""
     error = {"type": "JobFailedError", "code": "<ODD>", "message": "It's <b>odd</b>"}
     nothing = {"file": None, "width": None, "height": None, "credits_used": None}
     return entry(line, **nothing, **{"state": "failed", "error": error, **values})
 
 
 def sheet(*entries: dict[str, Any], total: int | None = None) -> str:
-    """The page of some entries."""
-    tally = Tally()
+    """Return the page of some entries."""
+    totals = Totals()
     for each in entries:
         used = each["credits_used"]
         exact = None if used is None else Decimal(str(used))
-        tally.add({**each, "credits_used": exact})
+        totals.add({**each, "credits_used": exact})
     heading = Heading(
         source="<prompts>.csv",
         made=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
         total=len(entries) if total is None else total,
-        tally=tally,
+        totals=totals,
     )
     return "".join(contact_sheet(heading, entries))
 
 
 class Elements(HTMLParser):
-    """What a browser would make of a page: its elements, and its text."""
+    """The elements and the text of a page, as a browser would see them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -88,12 +88,12 @@ class Elements(HTMLParser):
         self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of all elements of a kind."""
+        """Return the attributes of all elements of a kind."""
         return [attributes for name, attributes in self.elements if name == tag]
 
 
 def test_all_that_comes_from_outside_is_text() -> None:
-    """Prompts, codes, messages, models and names of files open no element."""
+    """Prompts, codes, messages, models and file names open no element."""
     page = sheet(
         entry(1, prompt=EVIL, model="<i>", style='"><i>', file='a"><i>#?%.png'),
         failed(2, prompt=EVIL * 3, job_id="<i>"),
@@ -110,7 +110,7 @@ def test_all_that_comes_from_outside_is_text() -> None:
 
 
 def test_asks_for_nothing_but_the_images_beside_it() -> None:
-    """Not even if a browser is asked to: the policy of the page forbids it."""
+    """The content security policy of the page forbids anything else."""
     seen = Elements(sheet(entry(1), failed(2)))
 
     addresses = [
@@ -131,8 +131,8 @@ def test_asks_for_nothing_but_the_images_beside_it() -> None:
     assert policy.startswith("default-src 'none'; img-src 'self' file:;")
 
 
-def test_large_batches_load_what_is_looked_at() -> None:
-    """Images are lazy, and what is off the screen is not laid out."""
+def test_large_batches_load_only_what_is_in_view() -> None:
+    """Images are lazy, and what is out of view is not laid out."""
     page = sheet(*(entry(line) for line in range(1, 21)))
 
     images = Elements(page).all("img")
@@ -142,24 +142,24 @@ def test_large_batches_load_what_is_looked_at() -> None:
 
 
 def test_the_page_is_made_as_it_is_written() -> None:
-    """So that its length does not matter."""
-    asked: list[int] = []
+    """Entries are read one at a time, so the length of a batch does not matter."""
+    read: list[int] = []
 
     def entries():
         for line in range(1, 10_001):
-            asked.append(line)
+            read.append(line)
             yield entry(line)
 
-    heading = Heading(source="a", made=datetime.now(UTC), total=1, tally=Tally())
+    heading = Heading(source="a", made=datetime.now(UTC), total=1, totals=Totals())
     pieces = contact_sheet(heading, entries())
     while "<figure" not in next(pieces):
         pass
 
-    assert asked == [1]
+    assert read == [1]
 
 
 def test_failures_are_shown_by_cause_and_in_their_place() -> None:
-    """With links from one to the other, and a way to see only them."""
+    """Causes link to their failures, and a filter shows only these."""
     page = sheet(
         entry(1),
         failed(2),
@@ -180,8 +180,8 @@ def test_failures_are_shown_by_cause_and_in_their_place() -> None:
     assert "1.2 credits" in seen.text
 
 
-def test_a_batch_without_failures_has_no_choice_to_offer() -> None:
-    """Nor has it a list of causes."""
+def test_a_batch_without_failures_has_no_filter() -> None:
+    """It has no list of causes either."""
     seen = Elements(sheet(entry(1)))
 
     assert not seen.all("input")
@@ -190,15 +190,15 @@ def test_a_batch_without_failures_has_no_choice_to_offer() -> None:
 
 
 def test_an_interrupted_batch_says_so() -> None:
-    """The page shows what there is by then."""
+    """The page shows what there was by then."""
     assert "interrupted after 1 of 1,000" in sheet(entry(1), total=1000)
 
 
 @pytest.mark.parametrize(
     ("size", "ratio"), [((1280, 720), 1.7778), ((1, 9), 0.5625), ((None, None), 1)]
 )
-def test_frames_have_the_shape_of_the_pictures(size, ratio) -> None:
-    """Within reason."""
+def test_frames_have_the_shape_of_the_images(size, ratio) -> None:
+    """The first image sets it, up to 16:9 in either direction."""
     page = sheet(entry(1, width=size[0], height=size[1]))
 
     assert f"--ratio: {ratio:.4f};" in page
@@ -206,11 +206,11 @@ def test_frames_have_the_shape_of_the_pictures(size, ratio) -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no browser")
 def test_a_browser_sees_text_and_runs_nothing(tmp_path: Path) -> None:
-    """Opened from disk."""
+    """The page opened from disk shows its images and no script runs."""
     for line in (1, 2):
         (tmp_path / entry(line)["file"]).write_bytes(plain(8, 8, (90, 90, 200)))
     page = sheet(entry(1, prompt=EVIL), entry(2), failed(3, prompt=EVIL))
-    # Where the title ends up is what the script would change.
+    # The script would change the title.
     (tmp_path / "index.html").write_text(page, encoding="utf-8")
     options = (
         "--headless",

@@ -1,14 +1,15 @@
-"""What the command follows: prompts and jobs, from their start to a file."""
+"""The prompts and jobs that a command follows, from their start to a saved file."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
@@ -21,23 +22,25 @@ from pictory_async import (
     PictorySession,
     SessionClosedError,
 )
-from pictory_async.cli._words import error_data
+from pictory_async.cli._errors import error_data
+
+ShownT = TypeVar("ShownT")
 
 
 @attrs.define(eq=False)
 class Item:
-    """One prompt or job, and what has become of it.
+    """One prompt or job and its progress.
 
     Attributes:
-        title: What a person knows it by: the prompt, or the id of a job.
-        prompt: What was asked for; None for a job that was started before.
-        request: The same as a request; None if it cannot be one.
+        title: How it is shown: the prompt, or the id of the job.
+        prompt: The prompt; None for a job that was started elsewhere.
+        request: The prompt as a request; None if it is not a valid one.
         handle: Its job, once there is one.
         image: Its image, once that is finished.
-        path: Where that was saved.
+        path: Where the image was saved.
         error: Why there is no image, or no file.
-        began: When it was taken up, in monotonic seconds.
-        ended: When it was over, in monotonic seconds.
+        started: When work on it began, in monotonic seconds.
+        ended: When it ended, in monotonic seconds.
     """
 
     title: str
@@ -47,13 +50,13 @@ class Item:
     image: GeneratedImage | None = None
     path: Path | None = None
     error: Exception | None = None
-    began: float = attrs.field(factory=time.monotonic)
+    started: float = attrs.field(factory=time.monotonic)
     ended: float | None = None
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far, or took."""
-        return (self.ended or time.monotonic()) - self.began
+        """The time it has taken so far, or took in all."""
+        return (self.ended or time.monotonic()) - self.started
 
     @property
     def job_id(self) -> str | None:
@@ -62,7 +65,7 @@ class Item:
 
     @property
     def state(self) -> str | None:
-        """The service's word for how its job stands; None if that is not known."""
+        """The service's word for the state of its job; None if that is not known."""
         if self.handle is None:
             return None
         state = self.handle.status.state
@@ -70,40 +73,38 @@ class Item:
 
     @property
     def resumable(self) -> bool:
-        """Whether its job can be taken up again: it was left before its end."""
+        """Whether `pictory job` can resume it: its job was left before the end."""
         left = isinstance(self.error, SessionClosedError | DownloadError)
         return self.handle is not None and (self.ended is None or left)
 
 
-class View(Protocol):
-    """Whoever is told how things go."""
+class View(ABC, Generic[ShownT]):
+    """The display of a command's progress; open for as long as work goes on."""
 
-    def accepted(self, item: Item) -> None:
-        """Learn that an item has its job."""
-        ...
+    def accepted(self, shown: ShownT, /) -> None:
+        """Show that something has got its job; by default nothing."""
 
-    def over(self, item: Item) -> None:
-        """Learn that an item has ended, well or not."""
-        ...
+    @abstractmethod
+    def ended(self, shown: ShownT, /) -> None:
+        """Show that something has ended, successfully or not."""
 
-    def closing(self, items: Sequence[Item]) -> None:
-        """Learn that all items have ended."""
-        ...
+    @abstractmethod
+    def summarize(self, lines: Iterable[str], /) -> None:
+        """Show the summary, once everything has ended and this is closed."""
 
     async def __aenter__(self) -> Self:
-        """Begin to show."""
-        ...
+        """Open the view; by default there is nothing to open."""
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Leave the screen to others."""
-        ...
+        """Close the view; by default there is nothing to close."""
 
 
 Step = Callable[[Item], Awaitable[None]]
 
 
-async def start(session: PictorySession, item: Item, view: View) -> None:
-    """Give the item its job: a new one for a request, else the one it names."""
+async def start(session: PictorySession, item: Item, view: View[Item]) -> None:
+    """Submit the item's request, or attach to the job that it names."""
     if item.request is None:
         item.handle = session.job(item.title)
         return
@@ -119,8 +120,8 @@ async def fetch(session: PictorySession, item: Item, folder: Path | None) -> Non
         item.path = await session.download(item.image, os.path.join(folder, ""))  # noqa: PTH118 - the separator at the end says that it is a folder
 
 
-async def follow(item: Item, step: Step, view: View) -> None:
-    """Take an item through *step*; keep what goes wrong with it."""
+async def _follow(item: Item, step: Step, view: View[Item]) -> None:
+    """Take an item through *step*; record its error."""
     try:
         if item.error is None:
             await step(item)
@@ -128,7 +129,7 @@ async def follow(item: Item, step: Step, view: View) -> None:
         item.error = error
     finally:
         item.ended = time.monotonic()
-    view.over(item)
+    view.ended(item)
 
 
 async def follow_all(
@@ -136,38 +137,37 @@ async def follow_all(
     items: Sequence[Item],
     step: Step,
     *,
-    view: View,
-    interrupted: Callable[[Sequence[Item]], None],
+    view: View[Item],
+    on_interrupt: Callable[[Sequence[Item]], None],
 ) -> None:
-    """Take all items through *step* at the same time.
+    """Take all items through *step* concurrently.
 
     Cancelling this closes the session, which lets requests on the wire be answered
-    and ends all waiting, so that every item ends in one way or another.
+    and ends all waiting, so that every item ends one way or another.
 
     Args:
-        session: What the items are done with.
+        session: The session that *step* uses.
         items: At least one.
         step: What to do with each.
-        view: Told of everything.
-        interrupted: Told of all items when this is cancelled, and again when the
-            last ids are known.
+        view: Shows the progress.
+        on_interrupt: Called with all items when this is cancelled, and once more when
+            the last job ids are known.
     """
-    tasks = [asyncio.create_task(follow(item, step, view)) for item in items]
+    tasks = [asyncio.create_task(_follow(item, step, view)) for item in items]
     try:
         async with view:
             await asyncio.wait(tasks)
     except asyncio.CancelledError:
-        interrupted(items)
+        on_interrupt(items)
         await session.aclose()
         await asyncio.wait(tasks)
-        interrupted(items)
+        on_interrupt(items)
         raise
-    await asyncio.gather(*tasks)  # a defect of ours is not to be hidden
-    view.closing(items)
+    await asyncio.gather(*tasks)  # raises what only a bug can have raised
 
 
 def item_data(item: Item) -> dict[str, Any]:
-    """Return an item as JSON can have it."""
+    """Return an item for JSON."""
     image = item.image
     return {
         "job_id": item.job_id,
@@ -183,8 +183,7 @@ def item_data(item: Item) -> dict[str, Any]:
 
 
 def credits_used(items: Sequence[Item]) -> tuple[Decimal, bool]:
-    """Return the credits charged as far as is known, and whether that is all."""
+    """Return the credits charged as far as known, and whether those are all."""
     used = [item.image.credits_used for item in items if item.image]
-    return sum(
-        (each for each in used if each is not None), Decimal(0)
-    ), None not in used
+    known = sum((each for each in used if each is not None), Decimal(0))
+    return known, None not in used
