@@ -39,3 +39,8 @@ __all__ = [
     "Throttle",
     "WebhookDelivery",
 ]
+
+# Tracebacks, reprs and pickles name the path that users import from, which lasts.
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__
