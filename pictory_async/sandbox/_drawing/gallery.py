@@ -1,4 +1,4 @@
-"""The PNG files: drawn when asked for, off the event loop, and kept for a while."""
+"""The PNG files: drawn on request, off the event loop, and kept for a while."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import importlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from pictory_async.sandbox._drawing.png import plain
+from pictory_async.sandbox._drawing.png import solid
 
 if TYPE_CHECKING:
     from pictory_async.sandbox._history import ImageView
 
-_KEPT: Final = 64
+_KEPT: Final = 64  # files
 
 
 class Gallery:
-    """Makes the file of an image; equal requests get equal files."""
+    """The files of images; equal requests get equal files."""
 
     def __init__(self, *, pictures: bool) -> None:
         self._pictures = pictures
@@ -25,10 +25,10 @@ class Gallery:
         self._files: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
 
     async def load(self) -> None:
-        """Load Pillow, unless the pictures are plain.
+        """Load Pillow, unless the files are of one color.
 
         Raises:
-            ImportError: It is not installed; says how to install it.
+            ImportError: It is not installed; the message says how to install it.
         """
         if self._pictures and self._painter is None:
             self._painter = await asyncio.to_thread(_load_painter)
@@ -45,10 +45,10 @@ class Gallery:
 
     async def _draw(self, image: ImageView) -> bytes:
         if self._painter is None:
-            # A lone surrogate is valid in JSON, and not in UTF-8.
+            # A lone surrogate is valid in JSON but not in UTF-8.
             text = image.prompt.encode(errors="surrogatepass")
             red, green, blue = hashlib.sha256(text).digest()[:3]
-            return plain(image.width, image.height, (red, green, blue))
+            return solid(image.width, image.height, (red, green, blue))
         return bytes(await asyncio.to_thread(self._painter.paint, image))
 
 

@@ -1,6 +1,6 @@
-"""Draw the picture of a request: a scene, the prompt on it, and what made it. Pure.
+"""The picture of a request: a scene with the prompt and its options on it. Pure.
 
-Imported only when a picture is wanted: it needs Pillow.
+Imported only to draw pictures, as it needs Pillow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pictory_async.sandbox._drawing.png import truecolour
+from pictory_async.sandbox._drawing.png import truecolor
 from pictory_async.sandbox._drawing.scenes import paint_scene
 from pictory_async.sandbox._drawing.strokes import WHITE, blur
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-# Letter heights in pixels, and how many lines of each at most: the first that fits.
+# Letter heights in pixels and the most lines of each; the first that fits is used.
 _LETTERS: Final = ((46, 2), (38, 3), (31, 5), (25, 8))
 _SMALL: Final = 20
-_READ: Final = 1200  # characters of a prompt looked at; more than ever fit
-# What normalisation leaves as it is and a plainer sign says as well.
+_READ: Final = 1200  # characters of a prompt that are read: more than ever fit
+# Punctuation that normalization keeps, and its ASCII equivalent.
 _PLAIN: Final = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--")
 _PANEL: Final = (10, 12, 20)
 
 
 @attrs.frozen
 class _Setting:
-    """A prompt as it will be drawn; *whole* if nothing had to be left out."""
+    """A prompt set in lines; *whole* if nothing had to be left out."""
 
     lines: list[str]
     font: Font
@@ -49,7 +49,7 @@ def paint(image: ImageView) -> bytes:
     above = Image.new("RGB", picture.size)
     above.paste(picture, (0, 1))
     differences = ImageChops.subtract_modulo(picture, above).tobytes()
-    return truecolour(picture.width, picture.height, differences)
+    return truecolor(picture.width, picture.height, differences)
 
 
 def _compose(image: ImageView) -> Image.Image:
@@ -82,7 +82,7 @@ def _write(picture: Image.Image, image: ImageView) -> None:
 
 
 def _mark(picture: Image.Image) -> None:
-    """Say that this is no work of the real service."""
+    """Mark the picture as not made by the real service."""
     text, margin = "S A N D B O X", round(picture.width * 0.04)
     font = ImageFont.load_default(17)
     width = round(font.getlength(text)) + 40
@@ -93,7 +93,7 @@ def _mark(picture: Image.Image) -> None:
 
 
 def _pane(picture: Image.Image, box: tuple[int, int, int, int], corner: int) -> None:
-    """Lay frosted dark glass on *picture*, so that white letters can be read."""
+    """Lay dark frosted glass on *picture*, on which white letters are legible."""
     part = picture.crop(box)
     glass = Image.blend(blur(part, 16), Image.new("RGB", part.size, _PANEL), 0.62)
     picture.paste(glass, box[:2], _rounded(part.size, corner))
@@ -107,11 +107,11 @@ def _rounded(size: Size, corner: int) -> Image.Image:
 
 
 def readable(prompt: str) -> str:
-    """Return *prompt* as one line of what Pillow's own font has, which is ASCII."""
+    """Return *prompt* as one line of ASCII, which is all that Pillow's font has."""
     seen = prompt[:_READ].translate(_PLAIN)
-    # Taken apart, an accented letter is a letter and a mark.
-    apart = unicodedata.normalize("NFKD", " ".join(seen.split()))
-    signs = (char for char in apart if unicodedata.category(char)[0] not in "CM")
+    # Decomposed, an accented letter is a letter and a mark.
+    decomposed = unicodedata.normalize("NFKD", " ".join(seen.split()))
+    signs = (char for char in decomposed if unicodedata.category(char)[0] not in "CM")
     runs = itertools.groupby(signs, str.isascii)
     text = "".join("".join(run) if known else "[...]" for known, run in runs)
     if not any(map(str.isalnum, text)):
@@ -120,7 +120,7 @@ def readable(prompt: str) -> str:
 
 
 def _fit(text: str, room: int) -> _Setting:
-    """Return *text* in the biggest letters in which it fits, or cut in the smallest."""
+    """Return *text* in the largest letters in which it fits, or cut in the smallest."""
     *bigger, smallest = _LETTERS
     for letters, most in bigger:
         setting = _set(text, room, letters, most)
@@ -131,7 +131,7 @@ def _fit(text: str, room: int) -> _Setting:
 
 def _set(text: str, room: int, letters: int, most: int) -> _Setting:
     font = ImageFont.load_default(letters)
-    # Letters are about half as wide as high: a longer text is not tried in vain.
+    # Letters are about half as wide as high, so a longer text cannot fit.
     tried = text[: 3 * most * room // letters]
     lines = wrap(tried, font, room, most)
     whole = len(lines) <= most and tried == text

@@ -6,29 +6,29 @@ import functools
 import struct
 import zlib
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @functools.lru_cache(maxsize=32)
-def plain(width: int, height: int, colour: Colour) -> bytes:
-    """Return a valid PNG of *width* x *height* pixels in *colour*; about 200 bytes."""
-    # One bit a pixel, all zero, and a palette whose first entry is the colour.
+def solid(width: int, height: int, color: Color) -> bytes:
+    """Return a valid PNG of *width* x *height* pixels in *color*; about 200 bytes."""
+    # One bit a pixel, all zero, and a palette whose first entry is the color.
     header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
     rows = bytes(1 + (width + 7) // 8) * height
-    palette = _chunk(b"PLTE", bytes(colour))
+    palette = _chunk(b"PLTE", bytes(color))
     return _file(header, palette, zlib.compress(rows))
 
 
-def truecolour(width: int, height: int, differences: bytes) -> bytes:
+def truecolor(width: int, height: int, differences: bytes) -> bytes:
     """Return the PNG of a picture given as *differences* between its rows.
 
-    Three bytes a pixel, each less the one above it, modulo 256. With the filter
-    chosen beforehand this takes half the time of an encoder that looks for the best.
+    Three bytes a pixel, each less the one above it, modulo 256. With a fixed
+    filter this takes half the time of an encoder that searches for the best one.
     """
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     length = width * 3
     starts = range(0, len(differences), length)
-    # The 2 says that a row is the difference to the one above it ("Up").
+    # Filter type 2 ("Up"): a row is the difference to the one above it.
     rows = b"".join(b"\2" + differences[at : at + length] for at in starts)
     return _file(header, b"", zlib.compress(rows, level=1))
 

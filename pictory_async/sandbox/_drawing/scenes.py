@@ -1,7 +1,7 @@
 """A background in the mood of each style, drawn with Pillow. Pure.
 
-Each scene is a function of a size and a source of randomness, and is drawn at twice
-the size or softened where hard edges would show.
+Each scene is a function of a size and a source of randomness. It is drawn at twice
+the size, or softened, where hard edges would show.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def paint_scene(style: str | None, size: Size, rand: random.Random) -> Image.Image:
-    """Return a picture of *size* in the mood of *style*; None has a mood too."""
+    """Return a picture of *size* in the mood of *style*, which may be None."""
     return _SCENES.get(style or "", _aurora)(size, rand)
 
 
 def _aurora(size: Size, rand: random.Random) -> Image.Image:
-    """Soft coloured lights: the picture of a request without a style."""
+    """Soft colored lights: the picture of a request without a style."""
     hue = rand.choice((0.5, 0.58, 0.66, 0.76, 0.88, 0.97))
     # There is nothing sharp in it, so it is drawn small.
     small = (size[0] // 8, size[1] // 8)
-    colours = [strokes.hsv(hue, 0.75, 0.30), strokes.hsv(hue + 0.12, 0.65, 0.55)]
-    picture = strokes.fade(small, colours)
+    colors = [strokes.hsv(hue, 0.75, 0.30), strokes.hsv(hue + 0.12, 0.65, 0.55)]
+    picture = strokes.fade(small, colors)
     for step in (-0.1, 0.06, 0.12, 0.18):
         centre = (rand.uniform(0, small[0]), rand.uniform(0, small[1]))
         radius = max(small) * rand.uniform(0.4, 0.65)
@@ -55,8 +55,8 @@ def _photorealistic(size: Size, rand: random.Random) -> Image.Image:
         nearness = (layer + 1) / 4
         level = shore * (0.55 + 0.13 * layer)
         ridge = strokes.ridge(width, level, shore * (0.24 - 0.04 * layer), rand)
-        colour = strokes.mix(haze, near, 0.18 + 0.72 * nearness**1.4)
-        strokes.fill_below(land, ridge, colour)
+        color = strokes.mix(haze, near, 0.18 + 0.72 * nearness**1.4)
+        strokes.fill_below(land, ridge, color)
     water = land.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     water = strokes.blur(water.resize((width, height - shore)), 5)
     tint = Image.new("RGB", water.size, strokes.mix(sky, near, 0.5))
@@ -80,14 +80,14 @@ def _artistic(size: Size, rand: random.Random) -> Image.Image:
     for stroke in range(900):
         x, y = rand.uniform(-40, width), rand.uniform(-40, height)
         shade = min(4, max(0, round(y / height * 3 + rand.gauss(0.4, 0.9))))
-        colour = strokes.mix(palette[shade], WHITE, rand.uniform(0, 0.22))
+        color = strokes.mix(palette[shade], WHITE, rand.uniform(0, 0.22))
         breadth = rand.randint(5, 10) if stroke > 300 else rand.randint(14, 24)
         points: list[Point] = [(x, y)]
         for _ in range(5):
             way = math.sin(x / width * bend + turn) + math.cos(y / height * 4)
             x, y = x + 15 * math.cos(way), y + 15 * math.sin(way)
             points.append((x, y))
-        draw.line(points, fill=colour, width=breadth)
+        draw.line(points, fill=color, width=breadth)
     return picture
 
 
@@ -112,9 +112,9 @@ def _cartoon(size: Size, rand: random.Random) -> Image.Image:
             unit * rand.uniform(3.5, 6),
             ink,
         )
-    for layer, colour in enumerate(hills):
+    for layer, color in enumerate(hills):
         crest = strokes.wave(width, height * (0.55 + 0.15 * layer), unit * 7, rand)
-        draw.polygon([*crest, (width, height), (0, height)], fill=colour)
+        draw.polygon([*crest, (width, height), (0, height)], fill=color)
         draw.line(crest, fill=ink, width=round(unit * 0.9), joint="curve")
     return picture.reduce(2)
 
@@ -158,8 +158,8 @@ def _vintage(size: Size, rand: random.Random) -> Image.Image:
     picture = print_.reduce(2)
     for layer in range(3):
         ridge = strokes.ridge(width, height * (0.5 + 0.12 * layer), height * 0.12, rand)
-        colour = strokes.mix(dark, ink, 0.45 + 0.27 * layer)
-        strokes.fill_below(picture, ridge, colour)
+        color = strokes.mix(dark, ink, 0.45 + 0.27 * layer)
+        strokes.fill_below(picture, ridge, color)
     return strokes.rim(strokes.grain(picture, rand), ink)
 
 

@@ -1,4 +1,4 @@
-"""What the scenes are made of: fades, lights, ridges, waves, grain. Pure."""
+"""The elements of the scenes: fades, lights, ridges, waves, grain. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Size = tuple[int, int]
 Point = tuple[float, float]
 
-WHITE: Final[Colour] = (255, 255, 255)
+WHITE: Final[Color] = (255, 255, 255)
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
+def mix(one: Color, other: Color, share: float) -> Color:
     """Return *one* with a *share* (0 to 1) of *other*."""
     red, green, blue = (
         round(a + (b - a) * share) for a, b in zip(one, other, strict=True)
@@ -28,8 +28,8 @@ def mix(one: Colour, other: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Return a colour; all three are 0 to 1, and the hue goes round."""
+def hsv(hue: float, saturation: float, value: float) -> Color:
+    """Return a color; all three are 0 to 1, and the hue goes round."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
@@ -40,17 +40,17 @@ def box(centre: Point, radius: float) -> tuple[float, float, float, float]:
     return x - radius, y - radius, x + radius, y + radius
 
 
-def fade(size: Size, colours: Sequence[Colour]) -> Image.Image:
-    """Return a picture that goes through *colours* from top to bottom."""
-    # Each colour takes several rows, as resizing keeps the first and last ones flat.
-    column = Image.new("RGB", (1, len(colours)))
-    for row, colour in enumerate(colours):
-        column.putpixel((0, row), colour)
+def fade(size: Size, colors: Sequence[Color]) -> Image.Image:
+    """Return a picture that goes through *colors* from top to bottom."""
+    # Each color takes several rows, as resizing keeps the first and last ones flat.
+    column = Image.new("RGB", (1, len(colors)))
+    for row, color in enumerate(colors):
+        column.putpixel((0, row), color)
     return column.resize(size, Image.Resampling.BICUBIC)
 
 
 def glow(
-    picture: Image.Image, centre: Point, radius: float, colour: Colour, strength: float
+    picture: Image.Image, centre: Point, radius: float, color: Color, strength: float
 ) -> None:
     """Lay a round light on *picture*; *strength* is 0 to 1."""
     # Pillow's gradient is 181 at the middle of an edge, and 255 in the corners.
@@ -59,13 +59,13 @@ def glow(
     side = max(2, round(radius * 2))
     place = round(centre[0] - radius), round(centre[1] - radius)
     mask = light.resize((side, side), Image.Resampling.BILINEAR)
-    picture.paste(Image.new("RGB", mask.size, colour), place, mask)
+    picture.paste(Image.new("RGB", mask.size, color), place, mask)
 
 
 def ridge(
     width: int, level: float, roughness: float, rand: random.Random
 ) -> list[Point]:
-    """Return the skyline of mountains: halves are displaced again and again."""
+    """Return the skyline of mountains by midpoint displacement."""
     heights = [rand.uniform(-0.5, 0.5), rand.uniform(-0.5, 0.5)]
     sway = 1.0
     for _ in range(7):
@@ -87,7 +87,7 @@ def wave(width: float, level: float, height: float, rand: random.Random) -> list
     ]
 
 
-def fill_below(picture: Image.Image, skyline: Sequence[Point], colour: Colour) -> None:
+def fill_below(picture: Image.Image, skyline: Sequence[Point], color: Color) -> None:
     """Fill everything below *skyline*, which gets no jagged edge."""
     top = max(0, math.floor(min(y for _, y in skyline)))
     bottom = math.ceil(max(y for _, y in skyline)) + 1
@@ -96,13 +96,13 @@ def fill_below(picture: Image.Image, skyline: Sequence[Point], colour: Colour) -
     edge = [(x * 2, (y - top) * 2) for x, y in skyline]
     corners = [(mask.width, mask.height), (0, mask.height)]
     ImageDraw.Draw(mask).polygon([*edge, *corners], fill=255)
-    strip = Image.new("RGB", (picture.width, bottom - top), colour)
+    strip = Image.new("RGB", (picture.width, bottom - top), color)
     picture.paste(strip, (0, top), mask.reduce(2))
-    picture.paste(colour, (0, bottom, *picture.size))
+    picture.paste(color, (0, bottom, *picture.size))
 
 
 def rays(
-    draw: ImageDraw.ImageDraw, centre: Point, reach: float, count: int, colour: Colour
+    draw: ImageDraw.ImageDraw, centre: Point, reach: float, count: int, color: Color
 ) -> None:
     """Draw *count* rays as broad as the gaps between them."""
     width = math.pi / count
@@ -111,21 +111,21 @@ def rays(
             (centre[0] + reach * math.cos(angle), centre[1] + reach * math.sin(angle))
             for angle in (2 * ray * width, (2 * ray + 1) * width)
         ]
-        draw.polygon([centre, *ends], fill=colour)
+        draw.polygon([centre, *ends], fill=color)
 
 
-def cloud(draw: ImageDraw.ImageDraw, centre: Point, radius: float, ink: Colour) -> None:
+def cloud(draw: ImageDraw.ImageDraw, centre: Point, radius: float, ink: Color) -> None:
     """Draw a cloud of circles with an outline around all of them."""
     puffs = [(-1.6, 0.35, 0.75), (-0.6, -0.1, 1.0), (0.6, -0.35, 1.2), (1.8, 0.3, 0.8)]
-    for outline, colour in ((radius * 0.2, ink), (0.0, WHITE)):
+    for outline, color in ((radius * 0.2, ink), (0.0, WHITE)):
         for x, y, share in puffs:
             place = centre[0] + x * radius, centre[1] + y * radius
-            draw.ellipse(box(place, radius * share + outline), fill=colour)
+            draw.ellipse(box(place, radius * share + outline), fill=color)
 
 
 def grain(picture: Image.Image, rand: random.Random) -> Image.Image:
     """Return *picture* as if printed on rough paper."""
-    # Coarse and of few levels: fine noise does not compress, and is slow to save.
+    # Coarse, with few levels: fine noise compresses badly and is slow to save.
     small = (picture.width // 2, picture.height // 2)
     noise = Image.frombytes("L", small, rand.randbytes(small[0] * small[1]))
     noise = noise.point([(122, 128, 128, 134)[n // 64] for n in range(256)])
@@ -133,7 +133,7 @@ def grain(picture: Image.Image, rand: random.Random) -> Image.Image:
     return ImageChops.soft_light(picture, Image.merge("RGB", (paper,) * 3))
 
 
-def rim(picture: Image.Image, ink: Colour) -> Image.Image:
+def rim(picture: Image.Image, ink: Color) -> Image.Image:
     """Return *picture* darker at its edges, with a thin frame."""
     shade = Image.radial_gradient("L").resize(picture.size)
     shade = shade.point([
@@ -147,7 +147,7 @@ def rim(picture: Image.Image, ink: Colour) -> Image.Image:
 
 
 def striped_sun(
-    picture: Image.Image, centre: Point, radius: float, colours: Sequence[Colour]
+    picture: Image.Image, centre: Point, radius: float, colors: Sequence[Color]
 ) -> None:
     """Draw a sun that dissolves into stripes towards its lower edge."""
     side = round(radius * 2)
@@ -158,26 +158,26 @@ def striped_sun(
         top = side * (0.72 + 0.12 * stripe)
         depth = side * (0.015 + 0.01 * stripe)
         draw.rectangle((0, top, side * 2, top + depth), fill=0)
-    face = fade((side, side), colours)
+    face = fade((side, side), colors)
     place = round(centre[0] - radius), round(centre[1] - radius)
     picture.paste(face, place, mask.reduce(2))
 
 
-def grid(size: Size, colour: Colour) -> Image.Image:
+def grid(size: Size, color: Color) -> Image.Image:
     """Return lines that run to the middle of the upper edge, and across."""
     width, height = size
     lines = Image.new("RGB", (width * 2, height * 2))
     draw = ImageDraw.Draw(lines)
     for spoke in range(-24, 25):
         foot = width + spoke * width * 0.28
-        draw.line((width + spoke * width * 0.035, 0, foot, height * 2), colour, 3)
+        draw.line((width + spoke * width * 0.035, 0, foot, height * 2), color, 3)
     for row in range(12):
         y = height * 2 * (row / 11) ** 2.2
-        draw.line((0, y, width * 2, y), colour, 4)
+        draw.line((0, y, width * 2, y), color, 4)
     return lines.reduce(2)
 
 
 def blur(picture: Image.Image, radius: float) -> Image.Image:
-    """Return *picture* out of focus; done small, as that is quicker and looks alike."""
+    """Return *picture* blurred; done at a quarter of the size, which is faster."""
     small = picture.reduce(4).filter(ImageFilter.GaussianBlur(radius / 4))
     return small.resize(picture.size, Image.Resampling.BICUBIC)

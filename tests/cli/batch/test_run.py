@@ -272,7 +272,7 @@ def test_a_ceiling_is_kept(service, pictory) -> None:
         ("resubmit", "completed", 2),
     ],
 )
-def test_an_unknown_submission_is_treated_as_told(
+def test_an_unknown_submission_is_treated_as_chosen(
     service, pictory, choice, state, posts
 ) -> None:
     """It is reported first; --on-unknown says what the next run does about it."""

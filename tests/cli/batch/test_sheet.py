@@ -16,7 +16,7 @@ import pytest
 
 from pictory_async.cli._batch.ledger import Totals
 from pictory_async.cli._batch.sheet import Heading, contact_sheet
-from pictory_async.sandbox._drawing.png import plain
+from pictory_async.sandbox._drawing.png import solid
 
 EVIL = (
     "<script>document.title='owned'</script>\x1b[31m & \"quotes\" "
@@ -208,7 +208,7 @@ def test_frames_have_the_shape_of_the_images(size, ratio) -> None:
 def test_a_browser_sees_text_and_runs_nothing(tmp_path: Path) -> None:
     """The page opened from disk shows its images and no script runs."""
     for line in (1, 2):
-        (tmp_path / entry(line)["file"]).write_bytes(plain(8, 8, (90, 90, 200)))
+        (tmp_path / entry(line)["file"]).write_bytes(solid(8, 8, (90, 90, 200)))
     page = sheet(entry(1, prompt=EVIL), entry(2), failed(3, prompt=EVIL))
     # The script would change the title.
     (tmp_path / "index.html").write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The files of the history's images."""
+"""The files of the images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 
 
 async def fetch(client: Client, job_id: str) -> tuple[dict[str, Any], bytes]:
-    """Return what a completed job tells and its file."""
+    """Return the data of a completed job and its file."""
     _, body = await client.poll(job_id)
     async with client.http.get(body["data"]["url"]) as answer:
         assert (answer.status, answer.content_type) == (200, "image/png")
@@ -42,7 +42,7 @@ def size(data: bytes) -> tuple[int, int]:
         ("nanobanana", "16:9", (1024, 1024)),
     ],
 )
-async def test_file_has_the_size_told(
+async def test_file_has_the_announced_size(
     serve: Serve, pictures: bool, model: str, ratio: str, expected: tuple[int, int]
 ) -> None:
     """The file, the job and the history agree on width and height."""
@@ -61,8 +61,8 @@ async def test_equal_requests_are_drawn_once(serve: Serve) -> None:
     assert (files[0] == files[1], files[0] == files[2]) == (True, False)
 
 
-async def test_plain_files_differ(serve: Serve) -> None:
-    """Without pictures the colour still tells prompts apart."""
+async def test_solid_files_differ(serve: Serve) -> None:
+    """Without pictures the color still distinguishes prompts."""
     _, client = await serve(duration=0)
     jobs = [await client.job(), await client.job(prompt="A lamp \ud800")]
     first, second = [(await fetch(client, job_id))[1] for job_id in jobs]
@@ -70,7 +70,7 @@ async def test_plain_files_differ(serve: Serve) -> None:
 
 
 async def test_many_files(serve: Serve) -> None:
-    """More files than are kept can be fetched, at the same time and again."""
+    """More files than are kept can be fetched, at once and repeatedly."""
     _, client = await serve(duration=0)
     jobs = [await client.job(prompt=f"Image {number}") for number in range(80)]
     first = await asyncio.gather(*(fetch(client, job_id) for job_id in jobs))
@@ -79,7 +79,7 @@ async def test_many_files(serve: Serve) -> None:
 
 
 async def test_without_pillow(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Pillow the start says what to install, and plain files need none."""
+    """Without Pillow the start says what to install; files of one color need none."""
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.delitem(
         sys.modules, "pictory_async.sandbox._drawing.pictures", raising=False
@@ -99,7 +99,7 @@ async def test_unknown_file(serve: Serve) -> None:
 
 
 async def test_head_of_a_file(serve: Serve) -> None:
-    """HEAD tells the length and sends nothing."""
+    """HEAD returns the length and no body."""
     _, client = await serve(duration=0)
     data, file = await fetch(client, await client.job())
     async with client.http.head(data["url"]) as answer:

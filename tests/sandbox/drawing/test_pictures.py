@@ -33,7 +33,7 @@ def view(prompt: str = "A red bicycle", **changes: Any) -> ImageView:
 @pytest.mark.parametrize("style", [None, *STYLES])
 @pytest.mark.parametrize("size", [(1024, 1024), (1280, 720), (720, 1280)])
 def test_every_style_in_every_size(style: str | None, size: tuple[int, int]) -> None:
-    """A picture is a PNG of the size asked for, with many colours."""
+    """A picture is a PNG of the requested size, with many colors."""
     data = paint(view(style=style, width=size[0], height=size[1]))
     with Image.open(io.BytesIO(data)) as picture:
         assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", size)
@@ -41,7 +41,7 @@ def test_every_style_in_every_size(style: str | None, size: tuple[int, int]) -> 
 
 
 def test_equal_requests_get_equal_files() -> None:
-    """The picture follows from prompt, style and model, and differs with each."""
+    """The picture depends on prompt, style and model."""
     same = paint(view())
     assert paint(view(id="another", created_at=9.0)) == same
     others = [view("A blue door"), view(style="vintage"), view(model="nanobanana-pro")]
@@ -61,7 +61,7 @@ def test_equal_requests_get_equal_files() -> None:
     ],
 )
 def test_odd_prompts_are_drawn(prompt: str) -> None:
-    """No prompt the service would take breaks the drawing."""
+    """Every prompt that the service accepts can be drawn."""
     assert paint(view(prompt)).startswith(b"\x89PNG")
 
 
@@ -76,7 +76,7 @@ def test_odd_prompts_are_drawn(prompt: str) -> None:
     ],
 )
 def test_readable(prompt: str, shown: str) -> None:
-    """What the font does not have is taken apart, replaced or left out."""
+    """Characters that the font does not have are decomposed, replaced or left out."""
     assert readable(prompt) == shown
 
 
@@ -89,7 +89,7 @@ def test_wrap() -> None:
 
 
 def test_wrap_stops() -> None:
-    """A text that does not fit is not wrapped to its end."""
+    """Wrapping stops once a text cannot fit."""
     font = ImageFont.load_default(25)
     assert len(wrap("word " * 500, font, 200, 3)) == 4
     assert len(wrap("x" * 500, font, 200, 3)) == 4

@@ -1,4 +1,4 @@
-"""PNG files made by hand, read by Pillow."""
+"""PNG files of our own encoder, read by Pillow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from pictory_async.sandbox._drawing.png import plain, truecolour
+from pictory_async.sandbox._drawing.png import solid, truecolor
 
 
 def opened(data: bytes) -> Image.Image:
@@ -16,18 +16,18 @@ def opened(data: bytes) -> Image.Image:
         return picture.convert("RGB")
 
 
-def test_plain() -> None:
-    """A plain file has its size and its one colour, and is small."""
-    data = plain(1280, 720, (12, 34, 56))
+def test_solid() -> None:
+    """A file of one color has its size and is small."""
+    data = solid(1280, 720, (12, 34, 56))
     picture = opened(data)
     assert picture.size == (1280, 720)
     assert picture.getcolors() == [(1280 * 720, (12, 34, 56))]
     assert len(data) < 400
 
 
-def test_truecolour() -> None:
+def test_truecolor() -> None:
     """Differences between rows add up to the picture."""
     first, second = bytes([1, 2, 3, 250, 251, 252]), bytes([1, 1, 1, 10, 10, 10])
-    picture = opened(truecolour(2, 2, first + second))
+    picture = opened(truecolor(2, 2, first + second))
     assert picture.size == (2, 2)
     assert picture.tobytes() == first + bytes([2, 3, 4, 4, 5, 6])
