@@ -14,9 +14,6 @@ from pictory_async.sandbox._recording import EndpointKind, SeenRequest
 if TYPE_CHECKING:
     from pictory_async.sandbox._replies import Reply
 
-Action = Literal["pass", "answer", "drop", "truncate", "hang", "trickle"]
-
-
 Chaos = Callable[[SeenRequest], "Fault | None"]
 
 
@@ -52,7 +49,7 @@ class Fault:
     times: int | None = attrs.field(default=1, validator=at_least(1))
     after: int = attrs.field(default=0, validator=at_least(0))
     delay: float = attrs.field(default=0.0, validator=at_least(0))
-    action: Action = "pass"
+    action: Literal["pass", "answer", "drop", "truncate", "hang", "trickle"] = "pass"
     handled: bool = True
     reply: Reply | None = None
     keep: int = attrs.field(default=0, validator=at_least(0))

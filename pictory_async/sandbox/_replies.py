@@ -169,7 +169,7 @@ def no_such_file() -> Reply:
 
 def job_body(job: Job, site: Site) -> dict[str, Any]:
     """Return the body about *job* that polls and webhooks have."""
-    # [D] success is false when the job failed; HTTP is 200 all the same.
+    # [D] success is false when the job failed; HTTP is still 200.
     success = job.state != "failed"
     return {"job_id": job.job_id, "success": success, "data": _job_data(job, site)}
 
@@ -207,8 +207,8 @@ def _item(image: ImageView, site: Site) -> dict[str, Any]:
         "height": image.height,
     }
     # [D] "present only if specified in the original request"
-    asked = {"style": image.style, "referenceImageUrl": image.reference_image_url}
-    return item | {name: value for name, value in asked.items() if value is not None}
+    optional = {"style": image.style, "referenceImageUrl": image.reference_image_url}
+    return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def number(value: Decimal) -> int | float:

@@ -246,14 +246,14 @@ class Sandbox:
         Raises:
             ValueError: The service would not have made it.
         """
-        asked = {
+        fields = {
             "prompt": prompt,
             "model": model,
             "aspectRatio": aspect_ratio,
             "style": style,
             "referenceImageUrl": reference_image_url,
         }
-        request = {name: value for name, value in asked.items() if value is not None}
+        request = {name: value for name, value in fields.items() if value is not None}
         if found := problems(request, self._behavior):
             raise ValueError(str(found))
         self._service.studio.advance(self._service.now())

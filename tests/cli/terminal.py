@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -85,3 +86,11 @@ class Terminal:
             return False
         self.raw += data.decode(errors="replace")
         return bool(data)
+
+
+class FakeTerminal(io.StringIO):
+    """A stream that claims to be a terminal, for a command in this process."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True

@@ -153,11 +153,11 @@ def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
 
 def test_images_are_saved_after_the_pipe_is_closed(service, spawn, tmp_path) -> None:
     """A closed pipe loses no paid image."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     command = spawn("generate", "A lighthouse", "A cat", "--poll-every", "0.05")
     command.stdout.readline()
     command.stdout.close()
-    service.do(service.sandbox.release)
+    service.sandbox.release()
 
     assert command.wait(timeout=10) == 0
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
@@ -169,7 +169,7 @@ def test_the_module_is_the_command(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["pictory", "--version"])
 
     with pytest.raises(SystemExit) as end:
-        # By its path: pytest loads a package that has a plugin in a way of its own.
+        # By its path: pytest imports a package with a plugin by its own loader.
         main = Path(pictory_async.__file__).with_name("__main__.py")
         runpy.run_path(str(main), run_name="__main__")
 

@@ -12,12 +12,8 @@ from pictory_async.sandbox import Fault
 
 def fill(service, number: int) -> None:
     """Put images into the history."""
-
-    def add() -> None:
-        for index in range(number):
-            service.sandbox.add_image(f"Picture\t{index}", aspect_ratio="16:9")
-
-    service.do(add)
+    for index in range(number):
+        service.sandbox.add_image(f"Picture\t{index}", aspect_ratio="16:9")
 
 
 def test_writes_lines_with_tabs(service, pictory) -> None:

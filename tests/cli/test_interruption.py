@@ -22,7 +22,7 @@ def test_ctrl_c_reports_the_jobs_and_how_to_continue(
     service, terminal, pictory
 ) -> None:
     """On a terminal the view is closed, and the command to continue with works."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     screen = terminal("generate", "A lighthouse", "A red bicycle", *FAST)
     service.until(lambda: service.received("job") >= 4)
 
@@ -34,7 +34,7 @@ def test_ctrl_c_reports_the_jobs_and_how_to_continue(
     assert "Traceback" not in screen.text
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")
     command = screen.text.replace("\n", "").partition("Continue with: pictory ")[2]
-    service.do(service.sandbox.release)
+    service.sandbox.release()
     done = pictory(*command.split()[:4], "--output", "pictures")
     assert done.code == 0
     assert done.out.count("completed") == 2
@@ -42,7 +42,7 @@ def test_ctrl_c_reports_the_jobs_and_how_to_continue(
 
 def test_what_is_on_the_wire_gets_its_answer(service, pictory) -> None:
     """A job accepted after the interruption is reported too."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     service.sandbox.add_fault(Fault.slow(0.3, on="submit"))
     service.interrupt_when(lambda: service.received("submit"))
 
@@ -113,7 +113,7 @@ def test_prompts_that_were_not_sent_are_counted(service, pictory) -> None:
 
 def test_sigterm_is_143(service, pictory) -> None:
     """A container that is shut down loses no id either."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     service.interrupt_when(lambda: service.received("job"), signal.SIGTERM)
 
     done = pictory("generate", "A lighthouse", *FAST)
@@ -124,7 +124,7 @@ def test_sigterm_is_143(service, pictory) -> None:
 
 def test_waiting_for_a_job_can_be_interrupted(service, pictory) -> None:
     """The job is reported as still in progress."""
-    service.do(lambda: service.sandbox.answer_job("j1", IN_PROGRESS))
+    service.sandbox.answer_job("j1", IN_PROGRESS)
     service.interrupt_when(lambda: service.sandbox.polls("j1") >= 3)
 
     done = pictory("job", "j1", "--wait", *FAST)
@@ -137,8 +137,8 @@ def test_waiting_for_a_job_can_be_interrupted(service, pictory) -> None:
 def test_only_jobs_in_progress_are_reported(service, pictory) -> None:
     """A job that has ended needs no continuing."""
     ended = {**IN_PROGRESS, "job_id": "j2", "data": COMPLETED}
-    service.do(lambda: service.sandbox.answer_job("j1", IN_PROGRESS))
-    service.do(lambda: service.sandbox.answer_job("j2", ended))
+    service.sandbox.answer_job("j1", IN_PROGRESS)
+    service.sandbox.answer_job("j2", ended)
     service.interrupt_when(lambda: service.sandbox.polls("j1") >= 3)
 
     done = pictory("job", "j1", "j2", "--wait", *FAST)
@@ -199,7 +199,7 @@ def test_runs_in_any_thread(service, pictory) -> None:
         assert threads.submit(pictory, "history").result().err == "no images\n"
 
 
-@pytest.mark.parametrize("where", ["import_module", "_begin"])
+@pytest.mark.parametrize("where", ["import_module", "_load_and_run"])
 def test_an_interruption_while_it_loads_shows_no_traceback(monkeypatch, where) -> None:
     """Loading takes a moment, in which nothing has started."""
 

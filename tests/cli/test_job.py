@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,14 +24,14 @@ def submit(service):
             async with PictorySession() as session:
                 return (await session.submit(prompt)).job_id
 
-        return service.run(go())
+        return asyncio.run(go())
 
     return start
 
 
 def test_polls_once(service, pictory, submit) -> None:
     """A job in progress is shown as it is, after one poll."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     job_id = submit("A lighthouse")
 
     done = pictory("job", job_id)
@@ -87,7 +89,7 @@ def test_saves_what_is_finished(service, pictory, submit) -> None:
 
 def test_has_nothing_to_save_yet(service, pictory, submit) -> None:
     """A folder without --wait cannot be served before the job has ended."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     job_id = submit("A lighthouse")
 
     done = pictory("job", job_id, "--output", "here")
@@ -98,12 +100,10 @@ def test_has_nothing_to_save_yet(service, pictory, submit) -> None:
 
 def test_waits_for_the_end(service, pictory, submit) -> None:
     """With --wait several jobs are followed, even past a failed poll."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     job_ids = [submit("A lighthouse"), submit("A red bicycle")]
     service.sandbox.add_fault(Fault.answer(500, on="job"))
-    service.loop.call_soon_threadsafe(
-        service.loop.call_later, 0.2, service.sandbox.release
-    )
+    threading.Timer(0.2, service.sandbox.release).start()
 
     done = pictory("job", "--wait", *job_ids, "-o", "here", *FAST)
 
@@ -137,7 +137,7 @@ def test_an_unknown_job_is_one_line(service, pictory) -> None:
 def test_a_cleaned_job_points_to_the_history(service, pictory, submit) -> None:
     """The image may still be there."""
     job_id = submit("A lighthouse")
-    service.do(lambda: service.sandbox.clean(job_id))
+    service.sandbox.clean(job_id)
 
     done = pictory("job", job_id)
 

@@ -13,16 +13,9 @@ from rich.text import Text
 
 from pictory_async.cli._screen import Layout, LiveView
 from pictory_async.sandbox import Fault
+from tests.cli.terminal import FakeTerminal
 
 FAST = ("--poll-every", "0.05")
-
-
-class FakeTerminal(io.StringIO):
-    """A stream that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        """Return True."""
-        return True
 
 
 @pytest.fixture
@@ -36,13 +29,13 @@ def stdout(monkeypatch: pytest.MonkeyPatch) -> FakeTerminal:
 
 def test_shows_what_is_in_progress_and_what_has_ended(service, terminal) -> None:
     """Each prompt has its line: first with its state, then with its file."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     screen = terminal("generate", "A lighthouse [bold]", "A red bicycle", *FAST)
     screen.read_until("A lighthouse [bold]")
     screen.read_until("in progress")
     screen.read_until("0 of 2 done")
 
-    service.do(service.sandbox.release)
+    service.sandbox.release()
 
     assert screen.wait() == 0
     for job_id in service.sandbox.jobs:
@@ -148,7 +141,7 @@ def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
 def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
     """A narrow table leaves out columns; a prompt is a link, never markup."""
     os.environ["COLUMNS"] = str(columns)  # the fixture puts it back
-    service.do(lambda: service.sandbox.add_image("A [red]\x1b[1mlong" + "g" * 99))
+    service.sandbox.add_image("A [red]\x1b[1mlong" + "g" * 99)
 
     assert pictory("history", stdout=stdout).code == 0
 

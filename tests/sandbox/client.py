@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+
+from pictory_async.sandbox import Sandbox
 
 PROMPT = "A red bicycle leaning on a blue door"
 
@@ -41,3 +44,7 @@ class Client:
         """Request a page of the history."""
         params = {} if key is None else {"nextPageKey": key}
         return await self.send("GET", "/v1/aistudio/images", params=params)
+
+
+# The fixture that starts sandboxes, each with its client.
+Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]

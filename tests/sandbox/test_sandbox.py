@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,10 +12,8 @@ import aiohttp
 import pytest
 
 from pictory_async.sandbox import Behavior, ImageView, Sandbox
+from tests.sandbox.client import PROMPT, Client, Serve
 
-from .client import PROMPT, Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 UNAUTHORIZED = (401, {"message": "Unauthorized"})
 NOT_FOUND = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
 

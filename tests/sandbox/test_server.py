@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -14,10 +13,8 @@ import pytest
 from pictory_async.sandbox import Fault, Sandbox, SeenRequest, Throttle
 from pictory_async.sandbox._replies import Reply
 from pictory_async.sandbox._server import Server
+from tests.sandbox.client import PROMPT, Serve
 
-from .client import PROMPT, Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 IMAGES = "/pictoryapis/v1/aistudio/images"
 
 
@@ -28,7 +25,7 @@ def now() -> float:
 
 async def arrived(sandbox: Sandbox) -> None:
     """Wait until a request has arrived at the sandbox."""
-    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox tells nobody
+    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox has no events
         await asyncio.sleep(0)
     await asyncio.sleep(0.01)
 
@@ -48,7 +45,7 @@ async def test_answer(serve: Serve) -> None:
 
 
 async def test_answer_after_the_fact(serve: Serve) -> None:
-    """A gateway may give up on a request that takes effect all the same."""
+    """A gateway may give up on a request that takes effect nevertheless."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.answer(504, handled=True))
     assert await client.submit() == (504, {"message": "Endpoint request timed out"})

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from pictory_async.sandbox import Fault, Sandbox, ThreadedSandbox
-
-from .client import Client
+from tests.sandbox.client import Client
 
 
 def run(main: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,10 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from pictory_async.sandbox import Sandbox
-
-from .client import Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
+from tests.sandbox.client import Serve
 
 
 class Receiver:
@@ -50,7 +47,7 @@ async def _receiver() -> AsyncIterator[Receiver]:
 
 async def delivered(sandbox: Sandbox, times: int = 1) -> None:
     """Wait until *times* webhooks have been sent."""
-    while len(sandbox.webhooks) < times:  # noqa: ASYNC110 - the sandbox tells nobody
+    while len(sandbox.webhooks) < times:  # noqa: ASYNC110 - the sandbox has no events
         await asyncio.sleep(0.01)
 
 

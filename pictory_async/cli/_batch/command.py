@@ -119,7 +119,7 @@ def batch_command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Make an image of each prompt in FILE; resume after an interruption.
+    """Make an image of each prompt in FILE; can be resumed.
 
     \b
     FILE is UTF-8 text:

@@ -31,7 +31,7 @@ _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 Defaults = Mapping[str, str | None]
 # The values of a line by field or, as text, what is wrong with it.
 _Fields = dict[str, Any] | str
-_Reader = Callable[[TextIO], Iterator[tuple[int, _Fields]]]
+_Lines = Iterator[tuple[int, _Fields]]
 
 
 @attrs.frozen
@@ -145,14 +145,14 @@ def _unknown(names: set[str]) -> str:
 # --- one function for each format -------------------------------------------------
 
 
-def _txt(text: TextIO) -> Iterator[tuple[int, _Fields]]:
+def _txt(text: TextIO) -> _Lines:
     # No line is a comment: a prompt may begin with anything.
     for number, line in enumerate(text, start=1):
         if prompt := line.strip():
             yield number, {"prompt": prompt}
 
 
-def _jsonl(text: TextIO) -> Iterator[tuple[int, _Fields]]:
+def _jsonl(text: TextIO) -> _Lines:
     for number, line in enumerate(text, start=1):
         if line.strip():
             yield number, _object(line)
@@ -177,7 +177,7 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _csv(text: TextIO, *, delimiter: str = ",") -> Iterator[tuple[int, _Fields]]:
+def _csv(text: TextIO, *, delimiter: str = ",") -> _Lines:
     records = _records(csv.reader(text, delimiter=delimiter, strict=True))
     _, header = next(records, (1, []))
     names = _columns(header)
@@ -188,7 +188,7 @@ def _csv(text: TextIO, *, delimiter: str = ",") -> Iterator[tuple[int, _Fields]]
             yield line, _by_name(names, record)
 
 
-def _tsv(text: TextIO) -> Iterator[tuple[int, _Fields]]:
+def _tsv(text: TextIO) -> _Lines:
     return _csv(text, delimiter="\t")
 
 
@@ -236,7 +236,7 @@ def _by_name(names: list[str], record: list[str]) -> _Fields:
     return {name: cell or None for name, cell in zip(names, record, strict=False)}
 
 
-_READERS: Final[Mapping[str, _Reader]] = {
+_READERS: Final[Mapping[str, Callable[[TextIO], _Lines]]] = {
     "txt": _txt,
     "csv": _csv,
     "tsv": _tsv,

@@ -361,7 +361,7 @@ class BatchRun:
         yield f"manifest: {self._args.folder / MANIFEST}"
         yield f"contact sheet: {self._args.folder / SHEET}"
         if self._totals.retryable:
-            yield f"to retry what can be retried: {self._resume_command}"
+            yield f"to try again: {self._resume_command}"
 
     def _write_rest(self, in_progress: int) -> None:
         """Write what is left to do, and how to continue."""

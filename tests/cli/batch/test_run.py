@@ -257,9 +257,7 @@ def test_a_ceiling_is_kept(service, pictory) -> None:
     assert "note: at list price all prompts cost 6 credits" in done.err
     assert service.received("submit") == 2
     assert [each["state"] for each in manifest()].count("not-sent") == 1
-    assert (
-        "to retry what can be retried: pictory batch p.txt --max-credits 4" in done.err
-    )
+    assert "to try again: pictory batch p.txt --max-credits 4" in done.err
     assert pictory("batch", file, "--max-credits=6", *FAST).code == 0
     assert service.received("submit") == 3
 
@@ -312,7 +310,7 @@ def test_reads_standard_input_and_keeps_it_with_the_journal(
 
 def test_two_commands_on_one_journal(service, pictory, spawn) -> None:
     """The second is refused with the reason."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     file = write("p.txt", "A lighthouse\n")
     spawn("batch", file, *FAST)
     service.until(lambda: service.received("submit"))
@@ -327,10 +325,10 @@ def test_ctrl_c_says_how_to_continue_and_that_works(service, spawn, tmp_path) ->
     """Jobs in flight are resumed, and nothing is paid for twice."""
     prompts = "".join(f"A lighthouse {number}\n" for number in range(9))
     file = write("my prompts.txt", prompts)
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     command = spawn("batch", file, "--max-in-flight", "4", "--output=a b", *FAST)
     service.until(lambda: len(service.sandbox.jobs) == 4)
-    service.do(lambda: service.sandbox.finish(next(iter(service.sandbox.jobs))))
+    service.sandbox.finish(next(iter(service.sandbox.jobs)))
     assert command.stdout.readline().startswith("saved a b/00000")
     service.until(lambda: len(service.sandbox.jobs) == 5)
 
@@ -345,7 +343,7 @@ def test_ctrl_c_says_how_to_continue_and_that_works(service, spawn, tmp_path) ->
     assert "interrupted after" in Path("a b/index.html").read_text(encoding="utf-8")
     again = shlex.split(err.partition("Continue with: ")[2])
     assert again[:3] == ["pictory", "batch", "my prompts.txt"]
-    service.do(service.sandbox.release)
+    service.sandbox.release()
     run = subprocess.run([*COMMAND, *again[1:]], capture_output=True, check=False)  # noqa: S603 - our own command
     assert run.returncode == 0, run.stderr
     assert service.received("submit") == 9
@@ -390,7 +388,7 @@ def test_an_output_that_is_full_stops_it_and_it_can_continue(service, pictory) -
 
 def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
     """An empty manifest is not written."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     service.interrupt_when(lambda: service.received("job"), signal.SIGTERM)
 
     done = pictory("batch", write("p.txt", "A lighthouse\n"), *FAST)

@@ -14,6 +14,7 @@ from pictory_async.cli._batch.screen import BatchScreen, RunStatus
 from pictory_async.cli._log import capture_log
 from pictory_async.cli._output import stderr
 from tests.cli.batch.test_sheet import entry, failed
+from tests.cli.terminal import FakeTerminal
 
 FAST = ("--poll-every", "0.05")
 
@@ -122,12 +123,12 @@ def test_a_batch_on_a_terminal(service, terminal) -> None:
     """Live progress is followed by the summary; the cursor is restored."""
     service.sandbox.fail_next(code="CONTENT_POLICY", message="Too [odd]")
     Path("p.txt").write_text("A lighthouse\nA red bicycle\n", encoding="utf-8")
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     screen = terminal("batch", "p.txt", *FAST)
     screen.read_until("0 of 2")
     screen.read_until("in flight 2")
 
-    service.do(service.sandbox.release)
+    service.sandbox.release()
 
     assert screen.wait() == 1
     assert "1 image, 2 credits, 1 failed" in screen.text
@@ -139,7 +140,7 @@ def test_a_batch_on_a_terminal(service, terminal) -> None:
 def test_ctrl_c_on_a_terminal(service, terminal) -> None:
     """The report replaces the live progress, and the cursor is restored."""
     Path("p.txt").write_text("A lighthouse\nA red bicycle\n", encoding="utf-8")
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     screen = terminal("batch", "p.txt", *FAST)
     screen.read_until("in flight 2")
 
@@ -156,14 +157,6 @@ def test_failures_go_to_standard_error_if_it_is_redirected(
     service, pictory, monkeypatch
 ) -> None:
     """The file gets each failure, the screen their causes."""
-
-    class FakeTerminal(io.StringIO):
-        """A stream that claims to be a terminal."""
-
-        def isatty(self) -> bool:
-            """Return True."""
-            return True
-
     monkeypatch.setenv("TERM", "xterm")
     service.sandbox.fail_next(code="CONTENT_POLICY")
     Path("p.txt").write_text("A lighthouse\n", encoding="utf-8")

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from pictory_async.sandbox import Sandbox
-from tests.sandbox.client import Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
+from tests.sandbox.client import Client, Serve
 
 
 async def fetch(client: Client, job_id: str) -> tuple[dict[str, Any], bytes]:
