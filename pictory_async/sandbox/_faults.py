@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import attrs
 
 from pictory_async.sandbox import _replies as replies
 from pictory_async.sandbox._options import at_least
 from pictory_async.sandbox._recording import EndpointKind, SeenRequest
-
-if TYPE_CHECKING:
-    from pictory_async.sandbox._replies import Reply
+from pictory_async.sandbox._replies import Reply
 
 Chaos = Callable[[SeenRequest], "Fault | None"]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 EndpointKind = Literal["submit", "job", "images", "file", "other"]
 

@@ -46,7 +46,7 @@ class ThreadedSandbox(Sandbox):
     # No constructor: its options and their types are those of `Sandbox`.
     _thread_loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
-    _stop: asyncio.Event
+    _stop: asyncio.Event | None = None
 
     def __enter__(self) -> Self:
         """Start the thread; return once the sandbox is listening."""
@@ -71,9 +71,10 @@ class ThreadedSandbox(Sandbox):
         traceback: TracebackType | None,
     ) -> None:
         """Close the sandbox and wait for the end of its thread."""
-        if self._thread_loop is not None and self._thread is not None:
-            self._thread_loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+        loop, stop, thread = self._thread_loop, self._stop, self._thread
+        if loop is not None and stop is not None and thread is not None:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
 
     async def start(self) -> Self:
         """Listen again after an outage. Cancelling this does not undo it.
@@ -104,11 +105,11 @@ class ThreadedSandbox(Sandbox):
         except BaseException as error:  # noqa: BLE001 - raised by `__enter__`
             listening.set_exception(error)
             return
-        self._stop = asyncio.Event()
+        self._stop = stop = asyncio.Event()
         self._thread_loop = asyncio.get_running_loop()
         listening.set_result(None)
         try:
-            await self._stop.wait()
+            await stop.wait()
         finally:
             self._thread_loop = None  # methods run in their caller's thread now
             await super().aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import typing
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_public_classes_name_their_public_module() -> None:
     assert len(classes) == 9  # all names but `EndpointKind`, a Literal
     assert {each.__module__ for each in classes} == {"pictory_async.sandbox"}
     assert all(getattr(sandbox, each.__qualname__) is each for each in classes)
+
+
+@pytest.mark.parametrize("name", sandbox.__all__)
+def test_annotations_can_be_resolved(name: str) -> None:
+    """Tools that read them need no name of a private module."""
+    public = getattr(sandbox, name)
+    if isinstance(public, type):
+        hints = typing.get_type_hints(public)
+        assert not any(isinstance(each, str) for each in hints.values())
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda each: type(each).__name__)
