@@ -76,15 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Args:
-        arguments: What follows the command's name; None takes ``sys.argv``.
+        arguments: The command line after the command's name; None uses ``sys.argv``.
     """
     try:
-        return _begin(arguments)
-    except KeyboardInterrupt:  # before there is a loop that would take it
+        return _load_and_run(arguments)
+    except KeyboardInterrupt:  # while modules load: later the command handles it
         return 130
 
 
-def _begin(arguments: Sequence[str] | None) -> int:
+def _load_and_run(arguments: Sequence[str] | None) -> int:
     try:
         commands = import_module("pictory_async.cli._commands")
     except ModuleNotFoundError as missing:

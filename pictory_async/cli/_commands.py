@@ -11,27 +11,28 @@ from pathlib import Path
 import click
 
 from pictory_async import __version__
-from pictory_async.cli._batch_command import batch_command
-from pictory_async.cli._generate import Generate, generate
-from pictory_async.cli._history import History, show_history
-from pictory_async.cli._job import Jobs, show_jobs
+from pictory_async.cli._batch.command import batch_command
+from pictory_async.cli._connect import serve_sandbox
+from pictory_async.cli._errors import INTERRUPTED, MISUSED
+from pictory_async.cli._generate import GenerateArguments, generate
+from pictory_async.cli._history import HistoryArguments, show_history
+from pictory_async.cli._job import JobArguments, show_jobs
 from pictory_async.cli._options import (
     aware,
     examples,
     folder_option,
     json_option,
-    look_options,
     poll_every_option,
+    request_options,
     sandbox_option,
     verbose_option,
 )
-from pictory_async.cli._run import INTERRUPTED, MISUSED, execute
-from pictory_async.cli._sandbox import run_sandbox
+from pictory_async.cli._run import run_async
 
 _EPILOG = """\b
 Examples:
   pictory generate "A lighthouse at dawn" "A red bicycle in the rain"
-  pictory generate --sandbox "No account? Test pictures, made on this machine"
+  pictory generate --sandbox "No account needed: test pictures, made here"
   pictory batch prompts.csv --output pictures --max-credits 500
   pictory history --since 2026-11-01
 
@@ -41,15 +42,15 @@ Environment:
   PICTORY_API_BASE_URL  another service, such as a sandbox
   NO_COLOR              no colors
 
-There is no option for the key on purpose: every user of the machine can read the
+There is deliberately no option for the key: every user of the machine can read the
 command lines of running programs, and shells keep them in their history.
 
 \b
 Exit codes:
-  0    all is done
+  0    everything succeeded
   1    a job or a request failed, or an image was not saved
-  2    nothing was begun: wrong usage, no key, or a folder that cannot be made
-  130  interrupted by Ctrl-C (143: by SIGTERM); jobs go on at the service
+  2    nothing was started: wrong usage, no key, or a folder that cannot be made
+  130  interrupted by Ctrl-C (143: by SIGTERM); jobs continue at the service
 """
 
 
@@ -78,9 +79,9 @@ def pictory(context: click.Context) -> int | None:
     ),
 )
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
-@look_options
+@request_options
 @folder_option(
-    default=Path("pictures"), text="Where the images go; made if it is missing."
+    default=Path("pictures"), text="Where to save the images; created if missing."
 )
 @sandbox_option
 @json_option
@@ -99,18 +100,18 @@ def generate_command(
     """Make an image of each PROMPT and save it in a folder.
 
     All prompts are sent at once; each image is saved under its job's id as soon as it
-    is finished. A prompt that fails does not disturb the others. A PROMPT of "-"
+    is finished. A prompt that fails does not affect the others. A PROMPT of "-"
     stands for the lines of standard input.
 
-    On a terminal you see how things go. In a pipe each event is a line: "submitted
-    JOB_ID PROMPT", then "saved PATH". Failures are told on standard error.
+    A terminal shows live progress. In a pipe each event is a line: "submitted JOB_ID
+    PROMPT", then "saved PATH". Failures are reported on standard error.
 
-    Ctrl-C stops the waiting, not the jobs: it tells their ids, and `pictory job` takes
-    them up again.
+    Ctrl-C stops the waiting, not the jobs: it prints their ids, with which `pictory
+    job` resumes them.
     """
-    return execute(
+    return run_async(
         generate(
-            Generate(
+            GenerateArguments(
                 prompts=_prompts(prompts),
                 options=options,
                 folder=folder,
@@ -138,8 +139,8 @@ def generate_command(
     "--since",
     callback=aware,
     metavar="WHEN",
-    help="Only images made since then: a date or time as in ISO 8601. Without a zone "
-    "it is local time.",
+    help="Only images created since then: an ISO 8601 date or time, in local time "
+    "unless it names a zone.",
 )
 @json_option
 @verbose_option
@@ -152,12 +153,13 @@ def history_command(
 ) -> int:
     """List the account's images, newest first.
 
-    On a terminal it is a table with local times, where a prompt is a link to its
-    image. In a pipe it is lines with tabs: time (UTC), id, model, size, URL, prompt.
-    Pages are fetched while you read: with `| head` only the first.
+    On a terminal this is a table with local times, in which each prompt links to its
+    image. In a pipe each image is a line of fields separated by tabs: time (UTC), id,
+    model, size, URL, prompt. Pages are fetched as they are read: `| head` fetches only
+    the first.
     """
-    asked = History(limit=limit, since=since, json=as_json, verbose=verbose)
-    return execute(show_history(asked))
+    args = HistoryArguments(limit=limit, since=since, json=as_json, verbose=verbose)
+    return run_async(show_history(args))
 
 
 @pictory.command(
@@ -168,8 +170,8 @@ def history_command(
     ),
 )
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
-@click.option("-w", "--wait", is_flag=True, help="Follow each job to its end.")
-@folder_option(default=None, text="Save finished images here.")
+@click.option("-w", "--wait", is_flag=True, help="Wait until each job ends.")
+@folder_option(default=None, text="Where to save finished images; created if missing.")
 @json_option
 @poll_every_option
 @verbose_option
@@ -182,12 +184,12 @@ def job_command(
     poll_every: float | None,
     verbose: bool,
 ) -> int:
-    """Show how jobs stand; with --wait, follow them to their end.
+    """Show the state of jobs; with --wait, wait for them to end.
 
     The jobs may have been started anywhere with the same account. In a pipe each is a
-    line with tabs: id, state, size, credits, URL, path.
+    line of fields separated by tabs: id, state, size, credits, URL, path.
     """
-    asked = Jobs(
+    args = JobArguments(
         job_ids=tuple(dict.fromkeys(job_ids)),
         wait=wait,
         folder=folder,
@@ -195,7 +197,7 @@ def job_command(
         poll_every=poll_every,
         verbose=verbose,
     )
-    return execute(show_jobs(asked))
+    return run_async(show_jobs(args))
 
 
 @pictory.command(
@@ -209,16 +211,16 @@ def job_command(
     type=click.IntRange(0, 65535),
     default=0,
     metavar="PORT",
-    help="To listen on; by default any that is free.",
+    help="The port to listen on; by default any free one.",
 )
 def sandbox_command(*, port: int) -> int:
-    """Run a stand-in for the service on this machine, until Ctrl-C.
+    """Run a local stand-in for the service until Ctrl-C.
 
-    It takes a key that is not a real one, draws test pictures, and costs nothing. Use
-    it with this command or with your own program: standard output has the two lines
-    that set the environment.
+    It accepts a key that is not a real one, draws test pictures, and costs nothing.
+    Use it with this command or with your own program: the two lines on standard output
+    set the environment for it.
     """
-    return execute(run_sandbox(port))
+    return run_async(serve_sandbox(port))
 
 
 pictory.add_command(batch_command)
@@ -228,7 +230,7 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # show what the terminal can
+            stream.reconfigure(errors="replace")  # for a terminal without Unicode
     try:
         code: object = pictory.main(
             arguments, prog_name="pictory", standalone_mode=False
@@ -242,7 +244,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 
 def _prompts(given: tuple[str, ...]) -> Sequence[str]:
-    """Return the prompts, with those of standard input in the place of "-"."""
+    """Return the prompts, with the lines of standard input in place of "-"."""
     prompts: list[str] = []
     for prompt in given:
         prompts += _input_lines() if prompt == "-" else [prompt]

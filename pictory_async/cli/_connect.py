@@ -1,22 +1,24 @@
-"""The session a command works with: the service's, or that of a sandbox."""
+"""The session of a command: with the service, or with a sandbox of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pictory_async import Adaptive, FixedInterval, PictorySession
-from pictory_async.cli._run import Misuse
-from pictory_async.cli._words import NO_KEY
+from pictory_async.cli._errors import DONE, NO_KEY, Misuse
+from pictory_async.cli._output import stderr, stdout
 
 if TYPE_CHECKING:
     from pictory_async.sandbox import Sandbox
 
-# Seconds that a job of a sandbox takes, and between two questions about it.
-SANDBOX_DURATION = (1.0, 3.0)
-SANDBOX_INTERVAL = 0.25
+SANDBOX_NOTE: Final = "note: test pictures, drawn on this machine; no credits are used"
+# Seconds that a job of a sandbox takes, and between two polls of it.
+_DURATION: Final = (1.0, 3.0)
+_INTERVAL: Final = 0.25
 
 
 @asynccontextmanager
@@ -26,9 +28,8 @@ async def connect(
     """Open a session as the environment says, or with a sandbox of its own.
 
     Args:
-        poll_every: Seconds between two questions about a job; None is the library's
-            backoff.
-        sandbox: Whether to start a sandbox for as long as the session lives.
+        poll_every: Seconds between two polls of a job; None leaves it to the library.
+        sandbox: Whether to run a sandbox for as long as the session lives.
 
     Raises:
         Misuse: There is no key.
@@ -36,7 +37,7 @@ async def connect(
     """
     if sandbox:
         async with start_sandbox() as running:
-            polling = FixedInterval(poll_every or SANDBOX_INTERVAL)
+            polling = FixedInterval(poll_every or _INTERVAL)
             async with PictorySession(
                 running.api_key, base_url=running.base_url, polling=polling
             ) as session:
@@ -55,13 +56,13 @@ async def start_sandbox(*, port: int = 0) -> AsyncIterator[Sandbox]:
     """Run a sandbox that draws pictures.
 
     Raises:
-        Misuse: What it draws with is not installed.
+        Misuse: Pillow, with which it draws, is not installed.
         OSError: The port is taken.
     """
-    # Here, so that no other command loads a server.
+    # Imported here, so that no other command loads a server.
     from pictory_async.sandbox import Sandbox  # noqa: PLC0415
 
-    sandbox = Sandbox(port=port, duration=SANDBOX_DURATION, record=False)
+    sandbox = Sandbox(port=port, duration=_DURATION, record=False)
     try:
         await sandbox.start()
     except ImportError:
@@ -72,3 +73,19 @@ async def start_sandbox(*, port: int = 0) -> AsyncIterator[Sandbox]:
         yield sandbox
     finally:
         await sandbox.aclose()
+
+
+async def serve_sandbox(port: int) -> int:
+    """Run a sandbox until it is interrupted; return the exit code."""
+    out, err = stdout(), stderr()
+    async with start_sandbox(port=port) as sandbox:
+        err.write(f"The sandbox is listening on {sandbox.base_url}")
+        err.write(f"with the key {sandbox.api_key}. In another terminal:\n")
+        out.write(f"export PICTORY_API_BASE_URL={sandbox.base_url}")
+        out.write(f"export PICTORY_API_KEY={sandbox.api_key}")
+        err.write("\nCtrl-C stops it and discards its jobs and pictures.")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            err.write("\nThe sandbox has stopped.")
+    return DONE

@@ -11,30 +11,34 @@ from typing import Any
 import attrs
 
 from pictory_async import ImageRequest, InvalidRequestError
-from pictory_async.cli._connect import connect
-from pictory_async.cli._log import Listener, listening
-from pictory_async.cli._output import Lines, is_screen, remarks, results
-from pictory_async.cli._run import DONE, FAILED, Misuse
+from pictory_async.cli._connect import SANDBOX_NOTE, connect
+from pictory_async.cli._errors import DONE, FAILED
+from pictory_async.cli._items import Item, View, fetch, follow_all, item_data, start
+from pictory_async.cli._log import LogHandler, capture_log
+from pictory_async.cli._output import (
+    LineWriter,
+    can_redraw,
+    make_folder,
+    stderr,
+    stdout,
+)
 from pictory_async.cli._screen import Screen
-from pictory_async.cli._text import plain
-from pictory_async.cli._views import PROMPT_SHOWN, Farewell, LineView
-from pictory_async.cli._work import Item, View, fetch, follow_all, item_data, start
-
-SANDBOX_NOTE = "note: test pictures, drawn on this machine; nothing is paid"
+from pictory_async.cli._text import one_line
+from pictory_async.cli._views import PROMPT_SHOWN, InterruptReport, LineView, summary
 
 
 @attrs.frozen(kw_only=True)
-class Generate:
-    """What was asked for on the command line.
+class GenerateArguments:
+    """The command line of ``pictory generate``.
 
     Attributes:
         prompts: At least one.
-        options: Of all requests, by their name in `ImageRequest`.
-        folder: Where the images go.
-        sandbox: Whether to use a sandbox of one's own.
+        options: Options of all requests, by their name in `ImageRequest`.
+        folder: Where to save the images.
+        sandbox: Whether to use a sandbox of its own.
         json: Whether to write JSON.
-        poll_every: Seconds between two questions about a job.
-        verbose: Whether to tell what is tried again.
+        poll_every: Seconds between two polls of a job; None leaves it to the library.
+        verbose: Whether to write the library's log.
     """
 
     prompts: Sequence[str]
@@ -46,46 +50,34 @@ class Generate:
     verbose: bool = False
 
 
-async def generate(asked: Generate) -> int:
-    """Submit all prompts, save each image when it is finished; return the exit code."""
-    err = remarks()
-    with listening(err, verbose=asked.verbose) as listener:
-        with listener.telling_warnings():
-            items = [_item(prompt, asked.options) for prompt in asked.prompts]
-        async with connect(
-            poll_every=asked.poll_every, sandbox=asked.sandbox
-        ) as session:
-            make_folder(asked.folder)
-            if asked.sandbox:
+async def generate(args: GenerateArguments) -> int:
+    """Submit all prompts, save each image once it is finished; return the exit code."""
+    err = stderr()
+    with capture_log(err, verbose=args.verbose) as log:
+        with log.showing_warnings():
+            items = [_item(prompt, args.options) for prompt in args.prompts]
+        async with connect(poll_every=args.poll_every, sandbox=args.sandbox) as session:
+            make_folder(args.folder)
+            if args.sandbox:
                 err.write(SANDBOX_NOTE)
-            view = _view(asked, items, err, listener)
+            view = _view(args, items, err, log)
 
             async def step(item: Item) -> None:
                 await start(session, item, view)
-                await fetch(session, item, asked.folder)
+                await fetch(session, item, args.folder)
 
-            farewell = Farewell(err, folder=asked.folder, lost=asked.sandbox)
-            await follow_all(session, items, step, view=view, interrupted=farewell)
+            report = InterruptReport(err, folder=args.folder, jobs_end=args.sandbox)
+            await follow_all(session, items, step, view=view, on_interrupt=report)
+            if not args.json:
+                view.summarize([summary(items)])
     return FAILED if any(item.error for item in items) else DONE
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder for images now: later they would be paid for and homeless.
-
-    Raises:
-        Misuse: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misuse(f"cannot write to {plain(folder)}: {error.strerror}") from None
-
-
 def _item(prompt: str, options: Mapping[str, Any]) -> Item:
-    """Return the item of a prompt; one that is not allowed has failed already.
+    """Return the item of a prompt; an invalid one has failed already.
 
     Raises:
-        InvalidRequestError: An option is not allowed, which concerns all prompts.
+        InvalidRequestError: An option is invalid, which concerns all prompts.
     """
     item = Item(prompt, prompt=prompt)
     try:
@@ -98,26 +90,23 @@ def _item(prompt: str, options: Mapping[str, Any]) -> Item:
 
 
 def _view(
-    asked: Generate, items: Sequence[Item], err: Lines, listener: Listener
-) -> View:
-    out = results()
-    if asked.json:
+    args: GenerateArguments, items: Sequence[Item], err: LineWriter, log: LogHandler
+) -> View[Item]:
+    out = stdout()
+    if args.json:
         return LineView(lambda item: out.write_json(item_data(item)), err)
-    if is_screen(sys.stdout) and not asked.verbose:
-        return Screen(items, err, folder=asked.folder, listener=listener)
+    if can_redraw(sys.stdout) and not args.verbose:
+        return Screen(items, err, folder=args.folder, log=log)
     return LineView(
-        partial(_write_saved, out),
-        err,
-        accepted=partial(_write_submitted, out),
-        summary=True,
+        partial(_write_saved, out), err, accepted=partial(_write_submitted, out)
     )
 
 
-def _write_submitted(out: Lines, item: Item) -> None:
-    prompt = plain(item.title, limit=PROMPT_SHOWN)
-    out.write(f"submitted {plain(item.job_id)} {prompt}")
+def _write_submitted(out: LineWriter, item: Item) -> None:
+    prompt = one_line(item.title, limit=PROMPT_SHOWN)
+    out.write(f"submitted {one_line(item.job_id)} {prompt}")
 
 
-def _write_saved(out: Lines, item: Item) -> None:
+def _write_saved(out: LineWriter, item: Item) -> None:
     if item.path is not None:
         out.write(f"saved {item.path}")

@@ -14,26 +14,26 @@ from rich.text import Text
 
 from pictory_async import HistoryImage
 from pictory_async.cli._connect import connect
-from pictory_async.cli._log import listening
-from pictory_async.cli._output import Lines, is_screen, remarks, results
-from pictory_async.cli._run import DONE
+from pictory_async.cli._errors import DONE
+from pictory_async.cli._log import capture_log
+from pictory_async.cli._output import LineWriter, can_redraw, stderr, stdout
 from pictory_async.cli._screen import make_console
-from pictory_async.cli._text import plain, size
+from pictory_async.cli._text import one_line, size
 
-# Columns for the date, the model and the size, each with a gap.
+# Columns of the date, the model and the size, each with a gap.
 _WIDTHS = {"CREATED": 18, "MODEL": 16, "SIZE": 11}
 _LEAST_PROMPT = 20
 
 
 @attrs.frozen(kw_only=True)
-class History:
-    """What was asked for on the command line.
+class HistoryArguments:
+    """The command line of ``pictory history``.
 
     Attributes:
-        limit: How many images at most; None is all.
-        since: Aware; no images before it.
+        limit: The most images to list; None lists all.
+        since: The earliest time of an image (aware); None lists all.
         json: Whether to write JSON.
-        verbose: Whether to tell what is tried again.
+        verbose: Whether to write the library's log.
     """
 
     limit: int | None = None
@@ -42,26 +42,26 @@ class History:
     verbose: bool = False
 
 
-async def show_history(asked: History) -> int:
-    """Write the images as they come; return the exit code."""
-    out, err = results(), remarks()
-    with listening(err, verbose=asked.verbose):
+async def show_history(args: HistoryArguments) -> int:
+    """List the images as their pages arrive; return the exit code."""
+    out, err = stdout(), stderr()
+    with capture_log(err, verbose=args.verbose):
         async with connect() as session:
-            write, shown = _writer(asked, out), 0
-            async for image in session.history(since=asked.since, limit=asked.limit):
+            write, shown = _writer(args, out), 0
+            async for image in session.history(since=args.since, limit=args.limit):
                 write(image)
                 shown += 1
-                if out.closed:  # whoever read it has seen enough
+                if out.closed:  # as by `head`: no page is fetched that nobody reads
                     break
     if not shown:
         err.write("no images")
     return DONE
 
 
-def _writer(asked: History, out: Lines) -> Callable[[HistoryImage], None]:
-    if asked.json:
+def _writer(args: HistoryArguments, out: LineWriter) -> Callable[[HistoryImage], None]:
+    if args.json:
         return lambda image: out.write_json(_data(image))
-    if is_screen(sys.stdout):
+    if can_redraw(sys.stdout):
         return _Table().add
     return lambda image: out.write("\t".join(_cells(image)))
 
@@ -75,7 +75,7 @@ def _cells(image: HistoryImage) -> list[str]:
         image.url,
         image.prompt or "",
     ]
-    return [plain(cell) for cell in cells]
+    return [one_line(cell) for cell in cells]
 
 
 def _data(image: HistoryImage) -> dict[str, Any]:
@@ -94,31 +94,31 @@ def _data(image: HistoryImage) -> dict[str, Any]:
 
 
 class _Table:
-    """A table that grows: its columns are fixed, so that rows need not be known."""
+    """A table that is printed row by row, in columns of fixed width."""
 
     def __init__(self) -> None:
         self._console = make_console()
         self._names = list(_WIDTHS)
         width = shutil.get_terminal_size().columns
         while self._names and self._room(width) < _LEAST_PROMPT:
-            self._names.pop()  # the size first, the date last
-        self._prompt = max(1, self._room(width))
-        self._begun = False
+            self._names.pop()  # first the size, last the date
+        self._prompt_width = max(1, self._room(width))
+        self._has_header = False
 
     def _room(self, width: int) -> int:
         return width - sum(_WIDTHS[name] for name in self._names) - 1
 
     def add(self, image: HistoryImage) -> None:
-        """Write a row; the first one below the names of the columns."""
-        if not self._begun:
-            self._begun = True
-            self._write({name: name for name in _WIDTHS}, Text("PROMPT"), "dim")
-        prompt = Text(plain(image.prompt or "", limit=300))
-        prompt.truncate(self._prompt, overflow="ellipsis")
-        prompt.stylize(Style(link=plain(image.url)))
-        self._write(_columns(image), prompt, "")
+        """Print a row, and the names of the columns before the first."""
+        if not self._has_header:
+            self._has_header = True
+            self._print({name: name for name in _WIDTHS}, Text("PROMPT"), "dim")
+        prompt = Text(one_line(image.prompt or "", limit=300))
+        prompt.truncate(self._prompt_width, overflow="ellipsis")
+        prompt.stylize(Style(link=one_line(image.url)))
+        self._print(_columns(image), prompt, "")
 
-    def _write(self, cells: dict[str, str], prompt: Text, style: str) -> None:
+    def _print(self, cells: dict[str, str], prompt: Text, style: str) -> None:
         line = Text(style=style)
         for name in self._names:
             cell = Text(cells[name])
@@ -131,6 +131,6 @@ def _columns(image: HistoryImage) -> dict[str, str]:
     made = image.created_at
     return {
         "CREATED": f"{made.astimezone():%Y-%m-%d %H:%M}" if made else "",
-        "MODEL": plain(image.model or ""),
+        "MODEL": one_line(image.model or ""),
         "SIZE": size(image),
     }

@@ -1,4 +1,4 @@
-"""``pictory job``: how jobs stand, and what became of them."""
+"""``pictory job``: the state of jobs and their images."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ from rich.text import Text
 
 from pictory_async import PictoryError, PictorySession
 from pictory_async.cli._connect import connect
-from pictory_async.cli._generate import make_folder
-from pictory_async.cli._log import Listener, listening
-from pictory_async.cli._output import Lines, is_screen, remarks, results
-from pictory_async.cli._run import DONE, FAILED
+from pictory_async.cli._errors import DONE, FAILED
+from pictory_async.cli._items import Item, View, fetch, follow_all, item_data, start
+from pictory_async.cli._log import LogHandler, capture_log
+from pictory_async.cli._output import (
+    LineWriter,
+    can_redraw,
+    make_folder,
+    stderr,
+    stdout,
+)
 from pictory_async.cli._screen import Screen, make_console
-from pictory_async.cli._text import credits_of, plain, size
-from pictory_async.cli._views import Farewell, LineView
-from pictory_async.cli._work import Item, View, fetch, follow_all, item_data, start
+from pictory_async.cli._text import credits_of, one_line, size
+from pictory_async.cli._views import InterruptReport, LineView
 
 
 @attrs.frozen(kw_only=True)
-class Jobs:
-    """What was asked for on the command line.
+class JobArguments:
+    """The command line of ``pictory job``.
 
     Attributes:
         job_ids: At least one.
         wait: Whether to follow the jobs to their end.
-        folder: Where finished images go, if anywhere.
+        folder: Where to save finished images, if anywhere.
         json: Whether to write JSON.
-        poll_every: Seconds between two questions about a job.
-        verbose: Whether to tell what is tried again.
+        poll_every: Seconds between two polls of a job; None leaves it to the library.
+        verbose: Whether to write the library's log.
     """
 
     job_ids: Sequence[str]
@@ -48,32 +53,32 @@ class NotFinishedError(PictoryError):
     """A job has no image to save yet."""
 
 
-async def show_jobs(asked: Jobs) -> int:
-    """Show how the jobs stand, or wait for their end; return the exit code."""
-    err = remarks()
-    items = [Item(job_id) for job_id in asked.job_ids]
-    with listening(err, verbose=asked.verbose) as listener:
-        async with connect(poll_every=asked.poll_every) as session:
-            if asked.folder:
-                make_folder(asked.folder)
-            view = _view(asked, items, err, listener)
+async def show_jobs(args: JobArguments) -> int:
+    """Show the state of the jobs, or follow them to their end; return the exit code."""
+    err = stderr()
+    items = [Item(job_id) for job_id in args.job_ids]
+    with capture_log(err, verbose=args.verbose) as log:
+        async with connect(poll_every=args.poll_every) as session:
+            if args.folder:
+                make_folder(args.folder)
+            view = _view(args, items, err, log)
 
             async def step(item: Item) -> None:
                 await start(session, item, view)
-                if not asked.wait:
-                    await _look(item)
-                await _fetch_if_any(session, item, asked)
+                if not args.wait:
+                    await _first_status(item)
+                await _fetch_if_ended(session, item, args)
 
-            farewell = Farewell(err, folder=asked.folder)
-            await follow_all(session, items, step, view=view, interrupted=farewell)
+            report = InterruptReport(err, folder=args.folder)
+            await follow_all(session, items, step, view=view, on_interrupt=report)
     return FAILED if any(item.error for item in items) else DONE
 
 
-async def _look(item: Item) -> None:
-    """Wait for the first answer about a job.
+async def _first_status(item: Item) -> None:
+    """Wait for the answer to the first poll of a job.
 
     Raises:
-        PictoryError: There was none.
+        PictoryError: The poll failed.
     """
     assert item.handle is not None  # noqa: S101 - it was started
     async for status in item.handle.updates():
@@ -84,30 +89,33 @@ async def _look(item: Item) -> None:
         raise problem
 
 
-async def _fetch_if_any(session: PictorySession, item: Item, asked: Jobs) -> None:
+async def _fetch_if_ended(
+    session: PictorySession, item: Item, args: JobArguments
+) -> None:
     assert item.handle is not None  # noqa: S101 - it was started
-    if asked.wait or item.handle.done():
-        await fetch(session, item, asked.folder)
-    elif asked.folder:
+    if args.wait or item.handle.done():
+        await fetch(session, item, args.folder)
+    elif args.folder:
         raise NotFinishedError(
-            "not finished yet, nothing to save; --wait waits for the end"
+            f"job {item.job_id} is not finished, so there is nothing to save yet; "
+            "add --wait to wait for it"
         )
 
 
-# --- how it is shown --------------------------------------------------------------
+# --- appearance -------------------------------------------------------------------
 
 
-def _view(asked: Jobs, items: Sequence[Item], err: Lines, listener: Listener) -> View:
-    out = results()
-    if asked.json:
+def _view(
+    args: JobArguments, items: Sequence[Item], err: LineWriter, log: LogHandler
+) -> View[Item]:
+    out = stdout()
+    if args.json:
         return LineView(lambda item: out.write_json(item_data(item)), err)
-    if not is_screen(sys.stdout):
+    if not can_redraw(sys.stdout):
         return LineView(partial(_write_row, out), err)
     card = partial(_card, blank_after=len(items) > 1)
-    if asked.wait and not asked.verbose:
-        return Screen(
-            items, err, folder=None, listener=listener, finished=card, total=False
-        )
+    if args.wait and not args.verbose:
+        return Screen(items, err, folder=None, log=log, finished=card)
     return LineView(partial(_print_card, card), err)
 
 
@@ -115,22 +123,22 @@ def _facts(item: Item) -> dict[str, str]:
     """Return what is known of a job, in the order in which it is shown."""
     image = item.image
     return {
-        "job": plain(item.title),
-        "state": plain(item.state or ""),
+        "job": one_line(item.title),
+        "state": one_line(item.state or ""),
         "size": size(image) if image else "",
         "credits": credits_of(image) if image else "",
-        "url": plain(image.url) if image else "",
+        "url": one_line(image.url) if image else "",
         "path": str(item.path or ""),
     }
 
 
-def _write_row(out: Lines, item: Item) -> None:
+def _write_row(out: LineWriter, item: Item) -> None:
     if item.state is not None:
         out.write("\t".join(_facts(item).values()))
 
 
 def _card(item: Item, *, blank_after: bool = False) -> RenderableType:
-    """Return what is known of a job, a line for each fact."""
+    """Return what is known of a job, one line for each fact."""
     lines = [
         Text.assemble((f"{name:<9}", "dim"), value)
         for name, value in _facts(item).items()

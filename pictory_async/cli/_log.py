@@ -1,4 +1,4 @@
-"""What the library logs, and how much of it is told."""
+"""The library's log: kept out of other handlers, and partly shown to the user."""
 
 from __future__ import annotations
 
@@ -7,73 +7,73 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pictory_async.cli._output import Lines
-from pictory_async.cli._text import plain
+from pictory_async.cli._output import LineWriter
+from pictory_async.cli._text import one_line
 
-# Seconds for which a failed request is news.
-_FRESH = 10.0
+# Seconds for which a failed request is worth showing.
+_RECENT = 10.0
 
 
-class Listener(logging.Handler):
-    """Hears what the library logs; tells the part that somebody wants.
+class LogHandler(logging.Handler):
+    """A handler that writes some records as notes and remembers the last retry.
 
-    The library tries failed requests again without a word but in its log, so this is
-    where a view learns why nothing moves.
+    The library retries failed requests without a sign but in its log, so this is how
+    a view learns why nothing moves.
 
-    Attributes:
-        tell: The lowest level that is written to standard error.
+    Args:
+        lines: Where notes go.
+        verbose: Whether to write every record; else none, but see `showing_warnings`.
     """
 
-    def __init__(self, lines: Lines, *, verbose: bool) -> None:
+    def __init__(self, lines: LineWriter, *, verbose: bool) -> None:
         super().__init__(logging.INFO)
         self._lines = lines
-        self._quiet = logging.INFO if verbose else logging.CRITICAL
-        self.tell = self._quiet
-        self._told: set[str] = set()
-        self._trouble: tuple[float, str] | None = None
+        self._usual = self._threshold = logging.INFO if verbose else logging.CRITICAL
+        self._written: set[str] = set()
+        self._retry: tuple[float, str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of a record."""
+        """Write a record if it is important enough; remember a retry."""
         if getattr(record, "pictory_event", None) == "retried":
             reason = getattr(record, "pictory_reason", None)
-            self._trouble = time.monotonic(), plain(str(reason))
-        if record.levelno >= self.tell:
-            self._tell(plain(record.getMessage()))
+            self._retry = time.monotonic(), one_line(reason)
+        if record.levelno >= self._threshold:
+            self._write(one_line(record.getMessage()))
 
     @contextmanager
-    def telling_warnings(self) -> Iterator[None]:
-        """Tell warnings, each once, such as of a model that is not documented."""
-        self.tell = min(logging.WARNING, self._quiet)
+    def showing_warnings(self) -> Iterator[None]:
+        """Write warnings, each once, such as that of an undocumented model."""
+        self._threshold = min(logging.WARNING, self._usual)
         try:
             yield
         finally:
-            self.tell = self._quiet
-            self._told.clear()
+            self._threshold = self._usual
+            self._written.clear()
 
-    def trouble(self) -> str | None:
-        """Return why something was asked again just now; None if nothing was."""
-        if self._trouble and time.monotonic() - self._trouble[0] < _FRESH:
-            return self._trouble[1]
+    def recent_retry(self) -> str | None:
+        """Return why a request was retried a moment ago; None if none was."""
+        if self._retry and time.monotonic() - self._retry[0] < _RECENT:
+            return self._retry[1]
         return None
 
-    def _tell(self, message: str) -> None:
-        if self.tell == self._quiet or message not in self._told:
-            self._told.add(message)
+    def _write(self, message: str) -> None:
+        if self._threshold == self._usual or message not in self._written:
+            self._written.add(message)
             self._lines.write(f"note: {message}")
 
 
 @contextmanager
-def listening(lines: Lines, *, verbose: bool) -> Iterator[Listener]:
-    """Hear the library's log for a while, and keep it from everybody else."""
+def capture_log(lines: LineWriter, *, verbose: bool) -> Iterator[LogHandler]:
+    """Handle the library's log inside the block, instead of all other handlers."""
     logger = logging.getLogger("pictory_async")
     level, propagate = logger.level, logger.propagate
-    listener = Listener(lines, verbose=verbose)
+    handler = LogHandler(lines, verbose=verbose)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(listener)
+    logger.addHandler(handler)
     try:
-        yield listener
+        yield handler
     finally:
-        logger.removeHandler(listener)
+        logger.removeHandler(handler)
         logger.propagate = propagate
         logger.setLevel(level)

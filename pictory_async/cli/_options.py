@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _DAY = 86400
 def _seconds(
     _: click.Context, __: click.Parameter, value: float | None
 ) -> float | None:
-    """Refuse what is no time to wait, such as "nan"."""
+    """Refuse what is not an interval, such as "nan"."""
     if value is None or 0 < value <= _DAY:
         return value
-    raise click.BadParameter(f"{value} is not above 0 and at most {_DAY} seconds")
+    raise click.BadParameter(f"{value} is not between 0 and {_DAY} seconds")
 
 
 def aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """Return a date or time as an aware one: of this machine's zone if it has none."""
+    """Return a date or time as an aware one, in local time unless it names a zone."""
     if value is None:
         return None
     try:
@@ -37,7 +37,7 @@ def aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a help text; the backspace keeps click from filling it."""
+    """Return the end of a help text; the backspace keeps click from wrapping it."""
     return "\n  ".join(("\b\nExamples:", *lines))
 
 
@@ -61,26 +61,26 @@ def folder_option(*, default: Path | None, text: str) -> Callable[[Command], Com
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Write a JSON object a line instead."
+    "--json", "as_json", is_flag=True, help="Write one JSON object per line."
 )
 verbose_option = click.option(
     "-v",
     "--verbose",
     is_flag=True,
-    help="Tell on standard error what is tried again, and why.",
+    help="Report on standard error what is retried, and why.",
 )
 poll_every_option = click.option(
     "--poll-every",
     type=float,
     callback=_seconds,
     metavar="SECONDS",
-    help="Ask for a job this often; by default after 10 to 30 seconds, as the "
-    "service wishes.",
+    help="Poll each job this often; by default about every 10 to 30 seconds, adapted "
+    "to how long jobs take.",
 )
 
 
-def look_options(command: Command) -> Command:
-    """Add what all prompts have in common, as `ImageRequest` calls it."""
+def request_options(command: Command) -> Command:
+    """Add the options of all requests, under their names in `ImageRequest`."""
     options = (
         click.option("--model", help=_models()),
         click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16."),
@@ -92,7 +92,7 @@ def look_options(command: Command) -> Command:
         click.option(
             "--reference-image-url",
             metavar="URL",
-            help="A public picture to go by.",
+            help="A public image to work from.",
         ),
     )
     for option in reversed(options):
@@ -103,5 +103,5 @@ def look_options(command: Command) -> Command:
 sandbox_option = click.option(
     "--sandbox",
     is_flag=True,
-    help="Make test pictures on this machine: no key, no network, no credits.",
+    help="Draw test pictures on this machine: no key, no network, no credits.",
 )

@@ -1,47 +1,112 @@
-"""How things go, live on a terminal: what is in progress, below what is over."""
+"""Progress live on a terminal: what is in progress, below what has ended."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import attrs
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
-from pictory_async.cli._log import Listener
-from pictory_async.cli._output import Lines
-from pictory_async.cli._region import Region
-from pictory_async.cli._text import plain
-from pictory_async.cli._views import failure, reason, summary, worth_telling
-from pictory_async.cli._work import Item
+from pictory_async.cli._items import Item, ShownT, View
+from pictory_async.cli._log import LogHandler
+from pictory_async.cli._output import LineWriter
+from pictory_async.cli._text import one_line
+from pictory_async.cli._views import failure, is_news, reason
 
-# Ten times a second looks alive and costs next to nothing.
-_FRAME = 0.1
-_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ASCII_SPINNER = "|/-\\"
+# Seconds between two frames: fast enough to look alive, at next to no cost.
+_FRAME: Final = 0.1
+_SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_SPINNER: Final = "|/-\\"
 
-# Of a line: the mark and its space, the seconds, the widest state, two gaps.
+# Columns of a line: the mark and its space, the seconds, the widest state, a gap.
 _MARK, _SECONDS, _STATE, _GAP = 2, 7, 11, 2
-# Of a file name: the 36 characters of an id, and an extension.
-_FILE = 41
-# A title narrower than this says nothing; the path then gets a line of its own.
-_LEAST_TITLE = 20
+# Columns of a file name: the 36 characters of an id, and an extension.
+_FILE: Final = 41
+# A title narrower than this is useless; the path then gets a line of its own.
+_LEAST_TITLE: Final = 20
 
 
 def make_console() -> Console:
-    """Return a console that takes all text as it is."""
+    """Return a console of standard output that interprets no markup."""
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+class LiveView(View[ShownT]):
+    """A view whose lowest lines are redrawn regularly while it is open.
+
+    What is printed meanwhile stays above them; when it is closed they disappear.
+
+    Args:
+        interval: Seconds between two frames.
+        console: Where it is drawn; None is standard output.
+    """
+
+    def __init__(self, interval: float, console: Console | None = None) -> None:
+        self.console = console or make_console()
+        self.ascii_only = self.console.options.ascii_only
+        self._interval = interval
+        self._redrawing: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    def render(self) -> RenderableType:
+        """Return the lines that are redrawn, as they are now."""
+
+    def print(self, renderable: RenderableType) -> None:
+        """Print something that stays."""
+        # Soft wrapping leaves a long path in one piece for the terminal to wrap.
+        self.console.print(renderable, soft_wrap=True)
+
+    async def __aenter__(self) -> Self:
+        """Start drawing."""
+        self._redrawing = asyncio.create_task(self._redraw(), name="pictory-screen")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop drawing; what was printed stays."""
+        if self._redrawing is not None:
+            self._redrawing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._redrawing
+
+    async def _redraw(self) -> None:
+        with Live(
+            console=self.console,
+            get_renderable=self._frame,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as live:
+            while True:
+                live.refresh()
+                await asyncio.sleep(self._interval)
+
+    def _frame(self) -> RenderableType:
+        # An empty last line, as that is where the terminal echoes ^C.
+        return Group(self.render(), Text())
+
+
+def retry_line(log: LogHandler) -> Iterator[Text]:
+    """Yield the line that says what is being retried, if anything is."""
+    if retried := log.recent_retry():
+        text = f"  retrying: {retried}"
+        yield Text(text, "yellow", no_wrap=True, overflow="ellipsis")
 
 
 @attrs.frozen
 class Layout:
-    """Where things stand in a line of a given terminal.
+    """The columns of a line on a terminal of some width.
 
     Attributes:
         title: Columns for prompts or job ids.
@@ -54,82 +119,65 @@ class Layout:
     @classmethod
     def fit(cls, width: int, longest: int, folder: Path | None) -> Layout:
         """Return the layout for *width* columns and titles of up to *longest*."""
-        rest = _MARK + _SECONDS + 2 * _GAP
+        fixed = _MARK + _SECONDS + 2 * _GAP
         path = cell_len(str(folder)) + _FILE if folder else 0
-        beside = width - rest - max(path, _STATE) - 1
+        beside = width - fixed - max(path, _STATE) - 1
         wide = beside >= min(longest, _LEAST_TITLE)
-        room = beside if wide else width - rest - _STATE - 1
+        room = beside if wide else width - fixed - _STATE - 1
         return cls(title=max(4, min(longest, room)), wide=wide)
 
 
-class Screen:
-    """Shows items in progress in a region that moves down as others end.
+class Screen(LiveView[Item]):
+    """The live view of a few prompts or jobs, each with a line.
 
-    What is over stands above it for good, so that any number of items works in a
+    What has ended is printed above the rest, so that any number of items works in a
     terminal of any height.
 
     Args:
         items: All of them.
-        remarks: Where failures go if standard error is not this terminal.
-        folder: Where images go, if anywhere.
-        listener: Knows what is being tried again.
-        finished: Renders an item that is over well; None takes a line with its path.
-        total: Whether to end with a line about all items.
+        err: Where failures go if standard error is not this terminal.
+        folder: Where images are saved, if anywhere.
+        log: Knows what is being retried.
+        finished: Renders an item that succeeded; None renders a line with its path.
     """
 
     def __init__(
         self,
         items: Sequence[Item],
-        remarks: Lines,
+        err: LineWriter,
         *,
         folder: Path | None,
-        listener: Listener,
+        log: LogHandler,
         finished: Callable[[Item], RenderableType] | None = None,
-        total: bool = True,
     ) -> None:
+        super().__init__(_FRAME)
         self._items = items
-        self._remarks = remarks
+        self._err = err
         self._folder = folder
-        self._listener = listener
+        self._log = log
         self._finished = finished or self._saved
-        self._total = total
-        self._console = make_console()
-        self._longest = max(cell_len(plain(item.title, limit=200)) for item in items)
-        self._ascii = self._console.options.ascii_only
-        self._region = Region(self._console, self.render, interval=_FRAME)
+        self._longest = max(cell_len(one_line(item.title, limit=200)) for item in items)
 
-    # --- what happens -------------------------------------------------------------
+    # --- events -------------------------------------------------------------------
 
-    def accepted(self, item: Item) -> None:
-        """Nothing to do: the region shows it."""
-
-    def over(self, item: Item) -> None:
-        """Let an item stand above the region for good."""
+    def ended(self, item: Item) -> None:
+        """Print an item above those in progress."""
         if item.error is None:
-            self._print(self._finished(item))
-        elif worth_telling(item.error):
-            self._tell_failure(item)
+            self.print(self._finished(item))
+        elif is_news(item.error):
+            self._print_failure(item)
 
-    def closing(self, items: Sequence[Item]) -> None:
-        """Sum up."""
-        if self._total:
-            self._print(Text(f"\n{summary(items)}", "bold"))
+    def summarize(self, lines: Iterable[str]) -> None:
+        """Print the summary below a blank line."""
+        for line in ("", *lines):
+            self.print(Text(line, "bold"))
 
-    async def __aenter__(self) -> Self:
-        """Open the region."""
-        await self._region.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the region; what stands above it stays."""
-        await self._region.__aexit__()
-
-    # --- what it looks like -------------------------------------------------------
+    # --- appearance ---------------------------------------------------------------
 
     def render(self) -> RenderableType:
-        """Return the region as it is now."""
+        """Return the lines of the items in progress, and how many have ended."""
         active = [item for item in self._items if item.ended is None]
-        room = max(1, self._console.height - 5)
+        room = max(1, self.console.height - 5)
         lines: list[RenderableType] = [self._in_progress(i) for i in active[:room]]
         if len(active) > room:
             lines.append(_dim(f"  and {len(active) - room} more"))
@@ -140,36 +188,34 @@ class Screen:
             failed = sum(item.error is not None for item in self._items)
             text = f"  {len(self._items) - active} of {len(self._items)} done"
             yield _dim(f"{text}, {failed} failed" if failed else text)
-        if trouble := self._listener.trouble():
-            text = f"  asking again: {trouble}"
-            yield Text(text, "yellow", no_wrap=True, overflow="ellipsis")
+        yield from retry_line(self._log)
 
     def _in_progress(self, item: Item) -> Text:
-        frames = _ASCII_SPINNER if self._ascii else _SPINNER
+        frames = _ASCII_SPINNER if self.ascii_only else _SPINNER
         mark = frames[int(time.monotonic() / _FRAME) % len(frames)]
         line = self._line(item, Text(mark, "cyan"))
-        line.append(plain(_doing(item)), "cyan")
+        line.append(one_line(_activity(item)), "cyan")
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 
     def _saved(self, item: Item) -> RenderableType:
-        mark = "+" if self._ascii else "✓"
+        mark = "+" if self.ascii_only else "✓"
         line = self._line(item, Text(mark, "green"))
         if self._layout.wide:
             return line.append(f"{item.path}")
         return line.append("saved", "green").append(f"\n  {item.path}")
 
-    def _tell_failure(self, item: Item) -> None:
+    def _print_failure(self, item: Item) -> None:
         if not sys.stderr.isatty():
-            self._remarks.write(failure(item))
+            self._err.write(failure(item))
             return
-        line = self._line(item, Text("x" if self._ascii else "✗", "red"))
-        self._print(line.append("failed", "red"))
-        self._console.print(Padding(Text(reason(item)), (0, 0, 0, _MARK)))
+        line = self._line(item, Text("x" if self.ascii_only else "✗", "red"))
+        self.print(line.append("failed", "red"))
+        self.console.print(Padding(Text(reason(item)), (0, 0, 0, _MARK)))
 
     def _line(self, item: Item, mark: Text) -> Text:
-        """Begin a line: mark, title and seconds."""
-        title = Text(plain(item.title, limit=200))
+        """Return the beginning of a line: mark, title and seconds."""
+        title = Text(one_line(item.title, limit=200))
         title.truncate(self._layout.title, overflow="ellipsis", pad=True)
         seconds = f"{item.seconds:.1f} s".rjust(_SECONDS)
         gap = " " * _GAP
@@ -177,15 +223,11 @@ class Screen:
 
     @property
     def _layout(self) -> Layout:
-        # Each time anew: a terminal may be resized.
-        return Layout.fit(self._console.width, self._longest, self._folder)
-
-    def _print(self, renderable: RenderableType) -> None:
-        # Soft: a path that is too long is wrapped by the terminal, and stays whole.
-        self._console.print(renderable, soft_wrap=True)
+        # Computed for each line: a terminal may be resized.
+        return Layout.fit(self.console.width, self._longest, self._folder)
 
 
-def _doing(item: Item) -> str:
+def _activity(item: Item) -> str:
     if item.handle is None:
         return "submitting"
     if item.image is not None:

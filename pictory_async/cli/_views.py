@@ -1,76 +1,66 @@
-"""How things go, told in plain lines: one for each event, for pipes and scripts."""
+"""Progress as plain lines, one for each event: for pipes and scripts."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final
 
 from pictory_async import SessionClosedError, SubmissionUnknownError
-from pictory_async.cli._output import Lines
-from pictory_async.cli._text import count, plain
-from pictory_async.cli._words import explain
-from pictory_async.cli._work import Item, credits_used
+from pictory_async.cli._errors import explain
+from pictory_async.cli._items import Item, View, credits_used
+from pictory_async.cli._output import LineWriter
+from pictory_async.cli._text import count, one_line, summary_line
 
-# Characters of a prompt in a line that is not about the prompt.
-PROMPT_SHOWN = 60
+# Characters of a prompt in a line that is about something else.
+PROMPT_SHOWN: Final = 60
 
-PATIENCE = (
-    "Waiting up to 5 seconds for answers to prompts just sent; Ctrl-C again ends this "
-    "at once."
+PATIENCE: Final = (
+    "Waiting up to 5 seconds for answers to prompts just sent; press Ctrl-C again to "
+    "stop at once."
 )
 
 
-class LineView:
-    """Tells each event in a line of its own, without control codes.
+class LineView(View[Item]):
+    """A view of lines without control codes, one for each event.
 
     Args:
-        record: Writes an item that is over, as its reader wants it.
-        remarks: Where failures are told.
-        accepted: Writes that an item has its job; None if nobody wants to know.
-        summary: Whether to end with a line about all items.
+        record: Writes an item that has ended, in the format of the command.
+        err: Where failures and the summary go.
+        accepted: Writes that an item has its job; None writes nothing.
     """
 
     def __init__(
         self,
         record: Callable[[Item], None],
-        remarks: Lines,
+        err: LineWriter,
         *,
         accepted: Callable[[Item], None] | None = None,
-        summary: bool = False,
     ) -> None:
         self._record = record
-        self._remarks = remarks
+        self._err = err
         self._accepted = accepted
-        self._summary = summary
 
     def accepted(self, item: Item) -> None:
-        """Tell of an item's job."""
+        """Write that an item has its job."""
         if self._accepted:
             self._accepted(item)
 
-    def over(self, item: Item) -> None:
-        """Tell how an item ended."""
+    def ended(self, item: Item) -> None:
+        """Write how an item ended."""
         self._record(item)
-        if worth_telling(item.error):
-            self._remarks.write(failure(item))
+        if is_news(item.error):
+            self._err.write(failure(item))
 
-    def closing(self, items: Sequence[Item]) -> None:
-        """Tell what it all came to."""
-        if self._summary:
-            self._remarks.write(summary(items))
-
-    async def __aenter__(self) -> Self:
-        """Begin; lines need no preparation."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End; lines need no tidying."""
+    def summarize(self, lines: Iterable[str]) -> None:
+        """Write the summary."""
+        for line in lines:
+            self._err.write(line)
 
 
-def worth_telling(error: Exception | None) -> bool:
-    """Say whether an error is news; what an interruption ended is told as a whole."""
+def is_news(error: Exception | None) -> bool:
+    """Return whether to report an error by itself: not that of an interruption."""
     return error is not None and not isinstance(error, SessionClosedError)
 
 
@@ -78,89 +68,87 @@ def failure(item: Item) -> str:
     """Return the line that says which item failed, and why."""
     if item.prompt is None:
         return f"failed: {reason(item)}"
-    return f"failed: {plain(item.prompt, limit=PROMPT_SHOWN)}: {reason(item)}"
+    return f"failed: {one_line(item.prompt, limit=PROMPT_SHOWN)}: {reason(item)}"
 
 
 def reason(item: Item) -> str:
-    """Return why an item failed and, if it only was not saved, what saves it."""
+    """Return why an item failed and, if its image only was not saved, the remedy."""
     assert item.error is not None  # noqa: S101 - it failed
     why = explain(item.error)
     if item.image is None or isinstance(item.error, FileExistsError):
         return why
-    return f"{why}; to try again: pictory job {plain(item.job_id)} --output DIR"
+    return f"{why}; to try again: pictory job {one_line(item.job_id)} --output DIR"
 
 
 def summary(items: Sequence[Item]) -> str:
     """Return a line with images, credits, failures and seconds."""
-    images = sum(item.image is not None for item in items)
-    failed = sum(item.error is not None for item in items)
-    used, complete = credits_used(items)
-    parts = [
-        count(images, "image"),
-        count(used, "credit") if complete else f"at least {count(used, 'credit')}",
-        f"{failed} failed" if failed else "",
-        f"{max(item.seconds for item in items):.1f} s",
-    ]
-    return ", ".join(part for part in parts if part)
+    used, exact = credits_used(items)
+    return summary_line(
+        images=sum(item.image is not None for item in items),
+        credits_used=used,
+        exact=exact,
+        failed=sum(item.error is not None for item in items),
+        seconds=max(item.seconds for item in items),
+    )
 
 
-class Farewell:
-    """Tells what an interruption left behind, and how to go on with it.
+class InterruptReport:
+    """A report of what an interruption left behind, and how to continue.
 
     Called when the interruption comes, and once more when the requests that were on
     the wire have been answered.
 
     Args:
-        remarks: Where to tell it.
-        folder: Where images were to go, if anywhere.
-        lost: Whether the jobs end with this command, as those of its sandbox do.
+        err: Where to write it.
+        folder: Where images are saved, if anywhere.
+        jobs_end: Whether the jobs end with this command, as those of its sandbox do.
     """
 
     def __init__(
-        self, remarks: Lines, *, folder: Path | None, lost: bool = False
+        self, err: LineWriter, *, folder: Path | None, jobs_end: bool = False
     ) -> None:
-        self._remarks = remarks
+        self._err = err
         self._folder = folder
-        self._lost = lost
-        self._told: list[str] | None = None
+        self._jobs_end = jobs_end
+        self._reported: list[str] | None = None  # ids of jobs; None before the first
 
     def __call__(self, items: Sequence[Item]) -> None:
-        """Tell what is new since the last call."""
-        first = self._told is None
+        """Write what is new since the last call."""
+        first = self._reported is None
         if first:
-            also = " The jobs of its sandbox end with it." if self._lost else ""
-            self._remarks.write(f"Interrupted.{also}")
-        if not self._lost:
-            self._tell_jobs([item for item in items if item.resumable])
-        self._told = self._told or []
+            also = " The jobs end with their sandbox." if self._jobs_end else ""
+            self._err.write(f"Interrupted.{also}")
+        if not self._jobs_end:
+            self._report_jobs([item for item in items if item.resumable])
+        self._reported = self._reported or []
         if not first:
-            self._tell_rest(items)
+            self._report_rest(items)
         elif any(item.handle is None and item.error is None for item in items):
-            self._remarks.write(PATIENCE)
+            self._err.write(PATIENCE)
 
-    def _tell_jobs(self, items: Sequence[Item]) -> None:
-        told = self._told or []
-        new = [item for item in items if item.job_id and item.job_id not in told]
+    def _report_jobs(self, items: Sequence[Item]) -> None:
+        known = self._reported or []
+        new = [item for item in items if item.job_id and item.job_id not in known]
         for item in new:
-            what = f"  {plain(item.prompt, limit=PROMPT_SHOWN)}" if item.prompt else ""
+            prompt = one_line(item.prompt, limit=PROMPT_SHOWN) if item.prompt else ""
             state = "not saved yet" if item.image else "still in progress"
-            self._remarks.write(f"{state}: {plain(item.job_id)}{what}")
-        self._told = told + [str(item.job_id) for item in new]
+            self._err.write(f"{state}: {one_line(item.job_id)}  {prompt}".rstrip())
+        self._reported = known + [str(item.job_id) for item in new]
         if new:
-            self._remarks.write(f"Go on with: {self._command(self._told)}")
+            self._err.write(f"Continue with: {self._command(self._reported)}")
 
     def _command(self, job_ids: Sequence[str]) -> str:
-        words = ["pictory", "job", *map(plain, job_ids), "--wait"]
+        words = ["pictory", "job", *map(one_line, job_ids), "--wait"]
         if self._folder is not None:
             words += ["--output", str(self._folder)]
         return shlex.join(words)
 
-    def _tell_rest(self, items: Sequence[Item]) -> None:
+    def _report_rest(self, items: Sequence[Item]) -> None:
         unsent = sum(
             isinstance(item.error, SessionClosedError) and item.handle is None
             for item in items
         )
         if unsent:
-            self._remarks.write(f"{count(unsent, 'prompt')} not sent, nothing created.")
+            self._err.write(f"Not sent, nothing created: {count(unsent, 'prompt')}.")
         if any(isinstance(item.error, SubmissionUnknownError) for item in items):
-            self._remarks.write("Look in `pictory history` before you repeat a prompt.")
+            self._err.write("Check `pictory history` before repeating a prompt.")

@@ -33,6 +33,8 @@ and can be used from any thread. `pictory_async.pytest_plugin` has one as a fixt
 
 from __future__ import annotations
 
+from inspect import get_annotations
+
 from pictory_async.sandbox._faults import Fault
 from pictory_async.sandbox._history import ImageView
 from pictory_async.sandbox._options import Behavior, Throttle
@@ -53,3 +55,10 @@ __all__ = [
     "Throttle",
     "WebhookDelivery",
 ]
+
+# Tracebacks and pickles name the path that users import from, which lasts. Annotations
+# are resolved before, as their names are those of the module that defines the class.
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__annotations__ = get_annotations(_public, eval_str=True)
+        _public.__module__ = __name__

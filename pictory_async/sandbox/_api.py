@@ -1,4 +1,4 @@
-"""The endpoints: from a request that was seen to the answer it deserves. Pure."""
+"""The endpoints: from a request to its answer. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES: Final = "/images/user/"
 
 
 def route(method: str, path: str) -> tuple[EndpointKind, str | None]:
-    """Return the endpoint and the id of the job or image it is asked about."""
+    """Return the endpoint of a request, and the id of the job or image in its path."""
     if path == IMAGES and method in {"GET", "POST"}:
         return ("submit" if method == "POST" else "images"), None
     head, _, last = path.rpartition("/")
@@ -36,7 +36,7 @@ def route(method: str, path: str) -> tuple[EndpointKind, str | None]:
 
 
 class Api:
-    """Answers as the documents say, and as *behavior* says where they do not."""
+    """The API as documented and, where that is silent, as *behavior* chooses."""
 
     def __init__(
         self, *, api_key: str, behavior: Behavior, studio: Studio, page_size: int
@@ -48,18 +48,18 @@ class Api:
         self._job_answers: dict[str, Iterator[Reply]] = {}
 
     def override(self, job_id: str, reply: Reply, times: int | None) -> None:
-        """Answer the next *times* questions about *job_id*, or all, with *reply*."""
+        """Answer the next *times* polls of *job_id* (None: all) with *reply*."""
         every = itertools.repeat(reply)
         self._job_answers[job_id] = itertools.islice(every, times)
 
     def answer(self, seen: SeenRequest, site: Site, now: float) -> Reply:
-        """Return the answer to an API request, and let it take effect."""
+        """Carry out an API request and return its answer."""
         agent = seen.headers.get("User-Agent", "")
-        # Row 3 [O]: the bot protection stands in front of everything else.
+        # [O] The bot protection comes before everything else.
         if agent.startswith(self._behavior.blocked_user_agents):
             return replies.blocked(self._behavior.blocked_body)
         if not self._allowed(seen.headers.get("Authorization", "")):
-            return replies.gateway_reply(401)  # row 1: [D] status, [O] body
+            return replies.gateway_reply(401)  # [D] status, [O] body
         self._studio.advance(now)
         match seen.kind, seen.target:
             case "submit", _:
@@ -72,7 +72,7 @@ class Api:
                 return replies.no_such_route()
 
     def _allowed(self, sent: str) -> bool:
-        # [D] The key is sent raw. Row 2 [I]: what a "Bearer " prefix does is unknown.
+        # [D] The key is sent raw. What a "Bearer " prefix does is not documented.
         if self._behavior.bearer == "accept":
             sent = sent.removeprefix("Bearer ")
         return sent == self._api_key

@@ -1,7 +1,7 @@
-"""What the documents say about models, ratios, styles, prices and sizes.
+"""The documented models, ratios, styles, prices and sizes.
 
-Written down here a second time on purpose: the sandbox stands in for the service
-and must not inherit a mistake of the client it is used to test.
+Deliberately written down a second time: the sandbox stands in for the service and
+must not inherit a mistake of the client that it is used to test.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RATIOS: Final = ("1:1", "16:9", "9:16")
 
 @attrs.frozen
 class Model:
-    """One image model: its ratios in documented order and its price per image."""
+    """An image model: its price per image and its ratios in documented order."""
 
     name: str
     credits: Decimal
@@ -59,5 +59,5 @@ _ALWAYS_SQUARE: Final = ("nanobanana",)
 
 
 def size(model: str, ratio: str) -> tuple[int, int]:
-    """Return width and height in pixels of an image of *model* in *ratio*."""
+    """Return the width and height in pixels of an image by *model* in *ratio*."""
     return _SIZES["1:1" if model in _ALWAYS_SQUARE else ratio]

@@ -1,27 +1,22 @@
-"""What can be made to go wrong with a request. Pure."""
+"""Faults that can be injected into requests. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import attrs
 
 from pictory_async.sandbox import _replies as replies
 from pictory_async.sandbox._options import at_least
 from pictory_async.sandbox._recording import EndpointKind, SeenRequest
-
-if TYPE_CHECKING:
-    from pictory_async.sandbox._replies import Reply
-
-Action = Literal["pass", "answer", "drop", "truncate", "hang", "trickle"]
-
+from pictory_async.sandbox._replies import Reply
 
 Chaos = Callable[[SeenRequest], "Fault | None"]
 
 
 class When(TypedDict, total=False):
-    """Which requests a fault hits; the keyword arguments all faults share."""
+    """The keyword arguments that all faults share: which requests they hit."""
 
     on: EndpointKind | None
     times: int | None
@@ -31,19 +26,19 @@ class When(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """Something that goes wrong with a request.
+    """A fault injected into requests.
 
     Make one with a class method: `answer`, `drop`, `truncate`, `hang`, `trickle` or
     `slow`. All of them take the first four attributes as keyword arguments.
 
     Attributes:
-        on: The kind of request it hits; None hits every kind.
-        times: How many requests it hits; None is without end.
-        after: How many matching requests it lets pass first.
-        delay: Seconds (loop time) between the arrival and what happens then.
+        on: The kind of request that it hits; None hits every kind.
+        times: How many requests it hits; None hits all.
+        after: How many matching requests pass before it hits one.
+        delay: Seconds (loop time) from the arrival of a request to the action.
         action: What happens: the name of the class method, "pass" for `slow`.
-        handled: Whether the request takes effect (a job is created, and paid).
-        reply: What `answer` sends.
+        handled: Whether the request takes effect (a job is created and paid for).
+        reply: The answer that `answer` sends.
         keep: Bytes of the body that `truncate` lets through.
         interval: Seconds between the bytes of `trickle`.
     """
@@ -52,7 +47,7 @@ class Fault:
     times: int | None = attrs.field(default=1, validator=at_least(1))
     after: int = attrs.field(default=0, validator=at_least(0))
     delay: float = attrs.field(default=0.0, validator=at_least(0))
-    action: Action = "pass"
+    action: Literal["pass", "answer", "drop", "truncate", "hang", "trickle"] = "pass"
     handled: bool = True
     reply: Reply | None = None
     keep: int = attrs.field(default=0, validator=at_least(0))
@@ -70,17 +65,17 @@ class Fault:
         handled: bool = False,
         **when: Unpack[When],
     ) -> Fault:
-        """Answer *status* instead of what the request deserves.
+        """Answer with *status* instead of what the service would answer.
 
         Args:
-            status: Any status, also one that no standard knows.
+            status: Any status, even one that no standard defines.
             body: Text and bytes are sent as they are, anything else as JSON; None
-                is the body an API gateway sends with *status*.
+                is the body that an API gateway sends with *status*.
             content_type: Default: JSON, or ``text/html`` for text and bytes.
-            headers: Sent as well.
+            headers: Further headers.
             retry_after: Seconds or an HTTP date for a ``Retry-After`` header.
-            handled: True lets the request take effect before, as when a gateway
-                gives up waiting for a service that goes on.
+            handled: True lets the request take effect first, as when a gateway
+                gives up on a service that is still working.
             **when: Which requests it hits: `on`, `times`, `after`, `delay`.
         """
         reply = replies.gateway_reply(status)
@@ -95,35 +90,35 @@ class Fault:
         """Close the connection without an answer.
 
         Args:
-            handled: True lets the request take effect before: the job exists, and
-                whoever sent it does not know its id.
+            handled: True lets the request take effect first: the job exists, but
+                its sender does not know its id.
             **when: Which requests it hits: `on`, `times`, `after`, `delay`.
         """
         return cls(action="drop", handled=handled, **when)
 
     @classmethod
     def truncate(cls, *, keep: int = 0, **when: Unpack[When]) -> Fault:
-        """Handle it, send the headers and *keep* bytes of the body, and close.
+        """Handle the request, send headers and *keep* bytes of the body, then close.
 
         Args:
-            keep: Bytes let through; at most all but one.
+            keep: Bytes to send; at most all but one.
             **when: Which requests it hits: `on`, `times`, `after`, `delay`.
         """
         return cls(action="truncate", keep=keep, **when)
 
     @classmethod
     def hang(cls, *, handled: bool = False, **when: Unpack[When]) -> Fault:
-        """Never answer, until the client goes away or the sandbox closes.
+        """Never answer; wait until the client goes away or the sandbox closes.
 
         Args:
-            handled: True lets the request take effect before.
+            handled: True lets the request take effect first.
             **when: Which requests it hits: `on`, `times`, `after`, `delay`.
         """
         return cls(action="hang", handled=handled, **when)
 
     @classmethod
     def trickle(cls, *, interval: float = 1.0, **when: Unpack[When]) -> Fault:
-        """Handle it, and send the body one byte at a time.
+        """Handle the request and send the body one byte at a time.
 
         Args:
             interval: Seconds (loop time) before each byte.
@@ -133,10 +128,10 @@ class Fault:
 
     @classmethod
     def slow(cls, seconds: float, **when: Unpack[When]) -> Fault:
-        """Wait *seconds* (loop time), then handle and answer it as ever.
+        """Wait *seconds* (loop time), then handle and answer the request as usual.
 
         Args:
-            seconds: May be longer than the client waits: it is handled all the same.
+            seconds: The wait; the request is handled even if the client gives up first.
             **when: Which requests it hits: `on`, `times`, `after`.
         """
         return attrs.evolve(cls(**when), delay=seconds)

@@ -1,4 +1,4 @@
-"""Which fault hits which request, and the rate limit. Pure."""
+"""What a request passes before the API: rate limit, faults and chaos. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Armed:
     left: int | None
 
     def hits(self) -> bool:
-        """Count one matching request down; whether it is one that gets hit."""
+        """Count a matching request; return whether the fault may hit it."""
         if self.skip:
             self.skip -= 1
             return False
@@ -33,15 +33,15 @@ class _Armed:
             self.left -= 1
 
 
-class FaultPlan:
-    """The faults still to come. The first one added wins; one fault a request."""
+class FaultScript:
+    """The scripted faults. At most one hits a request: the first that was added."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
 
     @property
     def faults(self) -> list[Fault]:
-        """Those that can still hit a request, in the order they were added."""
+        """The faults that can still hit a request, in the order they were added."""
         return [armed.fault for armed in self._armed]
 
     def add(self, fault: Fault) -> None:
@@ -53,9 +53,9 @@ class FaultPlan:
         self._armed.clear()
 
     def take(self, seen: SeenRequest) -> Fault | None:
-        """Return the fault that hits *seen*, used up by one; None if none does."""
+        """Return the fault that hits *seen* and count it; None if none does."""
         matching = [a for a in self._armed if a.fault.on in {None, seen.kind}]
-        # All of them count this request, also those behind the one that hits it.
+        # All of them count this request, even those behind the one that hits it.
         hitting = [armed for armed in matching if armed.hits()]
         if not hitting:
             return None
@@ -65,7 +65,7 @@ class FaultPlan:
 
 
 class TokenBucket:
-    """Lets *rate* requests a second through. Time comes in; no clock in here."""
+    """The rate limit as a token bucket; the time is passed in."""
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
@@ -73,14 +73,14 @@ class TokenBucket:
         self._counted_at = float("-inf")
         self.refused = 0
 
-    def refuse(self, now: float) -> Reply | None:
-        """Return the answer to a request too many; None lets it through."""
+    def refusal(self, now: float) -> Reply | None:
+        """Return the answer to a request over the limit; None admits it."""
         limit = self._throttle
-        # A request that took long to arrive may be judged after a younger one.
+        # A request that was slow to arrive may come after a later one.
         earned = max(0.0, now - self._counted_at) * limit.rate
         self._counted_at = max(now, self._counted_at)
         self._tokens = min(limit.burst, self._tokens + earned)
-        # The tolerance is for a request that comes exactly when a token is due.
+        # Tolerate rounding for a request that comes exactly when a token is due.
         if self._tokens >= 1 - 1e-6:
             self._tokens -= 1
             return None
@@ -89,14 +89,14 @@ class TokenBucket:
 
 
 class Gate:
-    """Decides what stands between a request and the answer it deserves.
+    """What a request passes before the API.
 
-    First the rate limit (the API's own; files come from elsewhere), then the
+    First the rate limit (of the API only: files come from another host), then the
     scripted faults, then *chaos*.
     """
 
     def __init__(self, *, throttle: Throttle | None, chaos: Chaos | None) -> None:
-        self.plan = FaultPlan()
+        self.script = FaultScript()
         self._bucket = TokenBucket(throttle) if throttle else None
         self._chaos = chaos
 
@@ -105,12 +105,12 @@ class Gate:
         """How many requests the rate limit has refused."""
         return self._bucket.refused if self._bucket else 0
 
-    def judge(self, seen: SeenRequest) -> Fault:
-        """Return the fault that hits *seen*; one that does nothing if none does."""
+    def fault_for(self, seen: SeenRequest) -> Fault:
+        """Return the fault that hits *seen*; one without effect if none does."""
         bucket = None if seen.kind == "file" else self._bucket
-        if bucket and (reply := bucket.refuse(seen.at)):
+        if bucket and (reply := bucket.refusal(seen.at)):
             return Fault(action="answer", handled=False, reply=reply)
-        fault = self.plan.take(seen)
+        fault = self.script.take(seen)
         if fault is None and self._chaos is not None:
             fault = self._chaos(seen)
         return fault or Fault()

@@ -23,7 +23,7 @@ class ImageView:
 
     Attributes:
         id: Of the image; not the id of the job that made it.
-        job_id: Of that job; None for an image put in with ``add_image``.
+        job_id: Of that job; None for an image added with ``add_image``.
         prompt: As requested.
         model: As requested, else the documented default.
         aspect_ratio: As requested, else the first of the model.
@@ -51,21 +51,21 @@ class History:
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
-        self._images: list[ImageView] = []  # oldest first: new ones go to the end
-        self._places: dict[str, int] = {}
+        self._images: list[ImageView] = []  # oldest first
+        self._indices: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[ImageView]:
         return reversed(self._images)
 
     def add(self, image: ImageView) -> None:
-        """Take in *image* as the newest."""
-        self._places[image.id] = len(self._images)
+        """Add *image* as the newest."""
+        self._indices[image.id] = len(self._images)
         self._images.append(image)
 
     def find(self, image_id: str) -> ImageView | None:
-        """Return the image called *image_id*, if there is one."""
-        place = self._places.get(image_id)
-        return None if place is None else self._images[place]
+        """Return the image with this id; None if there is none."""
+        index = self._indices.get(image_id)
+        return None if index is None else self._images[index]
 
     def page(self, key: str | None, size: int) -> tuple[list[ImageView], str | None]:
         """Return up to *size* images after *key* and the key of the next page.
@@ -74,22 +74,22 @@ class History:
         so images that arrive meanwhile shift nothing.
 
         Raises:
-            BadPageKey: *key* is not one that was issued here.
+            BadPageKey: *key* was not issued here.
         """
-        end = len(self._images) if key is None else self._place(key)
+        end = len(self._images) if key is None else self._index(key)
         start = max(0, end - size)
         images = self._images[start:end][::-1]
         return images, self._key(images[-1].id) if start else None
 
-    def _place(self, key: str) -> int:
+    def _index(self, key: str) -> int:
         try:
             image_id = json.loads(base64.b64decode(key, validate=True))["sortKey"]
-            place = self._places[image_id]
+            index = self._indices[image_id]
         except (ValueError, KeyError, TypeError) as exc:
             raise BadPageKey(key) from exc
         if key != self._key(image_id):
             raise BadPageKey(key)
-        return place
+        return index
 
     def _key(self, image_id: str) -> str:
         # The documented example decodes to '{"partitionKey":"user...' [D]; the rest
@@ -103,8 +103,8 @@ class History:
         return base64.b64encode(text.encode()).decode()
 
 
-# Base64 turns these into "+" and "/" in many positions, and the changing length into
-# "=": a client that does not percent-encode its query must be found out.
+# Base64 turns these into "+" and "/" in many positions, and the varying length into
+# "=", so that a client that does not percent-encode its query is caught.
 _ODD: Final = ">?~}|{<"
 
 

@@ -1,4 +1,4 @@
-"""The switches of the sandbox: what the documents leave open, and how fast it is."""
+"""Options of the sandbox: what the documents leave open, and its rate limit."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def at_least(low: float) -> Callable[[object, attrs.Attribute[Any], Any], None]:
 
 @attrs.frozen(kw_only=True)
 class Behavior:
-    """How the sandbox acts where the documents conflict or say nothing.
+    """How the sandbox behaves where the documents conflict or are silent.
 
-    The defaults are the documented or the most likely answers. A careful program
-    works with every value of every switch.
+    The defaults are the documented or the most likely behavior. A careful program
+    works with every value of every option.
 
     Attributes:
-        bearer: What ``Authorization: Bearer <key>`` gets. The documents want the
-            raw key; whether the prefix is refused (401) is unknown.
+        bearer: Whether ``Authorization: Bearer <key>`` is refused (401). The documents
+            ask for the raw key and do not mention the prefix.
         blocked_user_agents: A request whose User-Agent starts with one of these is
-            turned away with 403 by the bot protection in front of the service.
-        blocked_body: Whether that 403 has a text or an HTML body.
-        unknown_job: The answer to a job id nobody knows: 404 with a body, 404 with
-            an empty body, or 200 with ``success: false``.
-        cleaned_job: The answer for a cleaned job: its state, or as if unknown.
-        bad_page_key: The status for a ``nextPageKey`` the service did not issue.
-        insufficient_credits: A refusal with this status, or an accepted job that
-            fails with ``INSUFFICIENT_CREDITS``.
+            refused with 403 by the bot protection in front of the service.
+        blocked_body: The form of the body of that 403.
+        unknown_job: The answer for an unknown job id: 404 with a body, 404 with an
+            empty body, or 200 with ``success: false``.
+        cleaned_job: The answer for a cleaned job: its state, or that of an unknown one.
+        bad_page_key: The status for a ``nextPageKey`` that the service did not issue.
+        insufficient_credits: The status with which an unaffordable request is refused,
+            or that it is accepted and its job fails with ``INSUFFICIENT_CREDITS``.
         nanobanana_ratios: All three ratios, or only 1:1; two documents disagree.
-        flux_reference: Whether flux-schnell takes a ``referenceImageUrl``.
+        flux_reference: Whether flux-schnell accepts a ``referenceImageUrl``.
     """
 
     bearer: Literal["refuse", "accept"] = "refuse"
@@ -59,15 +59,15 @@ class Behavior:
 class Throttle:
     """A rate limit on the API (not on image files): a token bucket on loop time.
 
-    No number, header or body of a real limit is documented, so all are options.
+    No number, header or body of a real limit is documented, so all of it is optional.
 
     Attributes:
-        rate: Requests per second let through in the long run.
-        burst: Requests let through at once after a quiet time; at least 1.
-        status: Of the answer to the others: 429 or 503.
+        rate: Requests per second that are admitted in the long run.
+        burst: Requests that are admitted at once after a quiet time; at least 1.
+        status: The status of refused requests: 429 or 503.
         retry_after: Seconds, or an HTTP date as text, for their ``Retry-After``
             header; None leaves the header out.
-        html: Whether they get an HTML body, as from a proxy, instead of JSON.
+        html: Whether their body is HTML, as from a proxy, instead of JSON.
     """
 
     rate: float = attrs.field(validator=attrs.validators.gt(0))

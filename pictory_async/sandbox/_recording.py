@@ -1,29 +1,27 @@
-"""What the sandbox remembers of the requests and webhooks it saw."""
+"""Records of the requests that arrived and the webhooks that were sent."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 EndpointKind = Literal["submit", "job", "images", "file", "other"]
 
 
 @attrs.frozen(kw_only=True)
 class SeenRequest:
-    """One request as it arrived, whatever became of it.
+    """A request as it arrived, whatever was done with it.
 
     Attributes:
-        kind: Which endpoint it was for; "other" is a path or method unknown to it.
+        kind: The endpoint; "other" is a path or method that the API does not have.
         target: The job id of a "job" request, the image id of a "file" request.
         method: In upper case.
         path: Decoded, with the ``/pictoryapis`` of the base URL, without the query.
         query: Decoded.
-        headers: Looked up without regard to case.
+        headers: Case-insensitive.
         raw: The body as received; empty if it was too big to be accepted.
         at: Loop time of its arrival, in seconds.
     """
@@ -45,11 +43,11 @@ class SeenRequest:
 
 @attrs.frozen(kw_only=True)
 class WebhookDelivery:
-    """One webhook POST and how it went.
+    """A webhook POST and its result.
 
     Attributes:
-        job_id: The job it tells of.
-        url: Where it went.
+        job_id: The job that it reports.
+        url: Where it was sent.
         payload: The JSON object that was sent.
         status: Of the receiver's answer; None if there was none.
         error: Why there was no answer; None if there was one.
@@ -65,8 +63,8 @@ class WebhookDelivery:
 
 
 def parse_json(raw: bytes) -> Any:
-    """Return the JSON in *raw*, or None if it is none."""
+    """Return *raw* parsed as JSON; None if it is not JSON."""
     try:
         return json.loads(raw)
-    except (ValueError, RecursionError):  # deep nesting is no reason to fall over
+    except (ValueError, RecursionError):  # RecursionError: nested too deeply
         return None

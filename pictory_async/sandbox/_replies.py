@@ -1,6 +1,6 @@
-"""Every body the service is known or supposed to send. Pure.
+"""The answers that the service is known or assumed to send. Pure.
 
-[D] is documented by Pictory, [O] stands in its official client code, [I] is inferred.
+[D] is documented by Pictory, [O] is in its official client code, [I] is inferred.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JSON: Final = "application/json"
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """One HTTP answer, before it is sent."""
+    """An HTTP answer, before it is sent."""
 
     status: int
     body: bytes = attrs.field(default=b"", repr=False)
@@ -36,14 +36,14 @@ class Reply:
 
 @attrs.frozen(kw_only=True)
 class Site:
-    """Where the images are found, and what loop time means on the calendar."""
+    """The address of the images, and the date of a loop time."""
 
     image_root: str
     started_at: datetime  # aware UTC, at the loop time *origin*
     origin: float
 
     def url(self, image_id: str) -> str:
-        """Return the address of an image file."""
+        """Return the URL of an image file."""
         # [D] The documented path is /images/user/<user uuid>/<image uuid>.png.
         return f"{self.image_root}/{image_id}.png"
 
@@ -70,7 +70,7 @@ def any_reply(status: int, body: object, content_type: str | None = None) -> Rep
 
 
 def retry_after(value: float | str | None) -> dict[str, str]:
-    """Return the header that says *value*: seconds, or an HTTP date; none for None."""
+    """Return the ``Retry-After`` header for seconds or an HTTP date; {} for None."""
     if value is None:
         return {}
     # [I] Nothing is documented; standard HTTP knows whole seconds and dates.
@@ -78,8 +78,8 @@ def retry_after(value: float | str | None) -> dict[str, str]:
     return {"Retry-After": str(int(value) if whole else value)}
 
 
-# What AWS API Gateway says by itself [I]; the service stands behind one. Only the
-# body of the 401 is known for certain [O].
+# The messages of AWS API Gateway [I], behind which the service runs. Only the body
+# of the 401 is certain [O].
 _GATEWAY: Final = {
     401: "Unauthorized",
     403: "Forbidden",
@@ -99,7 +99,7 @@ def gateway_reply(status: int) -> Reply:
 def _phrase(status: int) -> str:
     try:
         return http.HTTPStatus(status).phrase
-    except ValueError:  # proxies invent their own, such as 529
+    except ValueError:  # such as 529: proxies invent their own
         return "Error"
 
 
@@ -109,7 +109,7 @@ def no_such_route() -> Reply:
 
 
 def blocked(form: str) -> Reply:
-    """Return the answer of the bot protection: 403 [O], body [I] (row 3)."""
+    """Return the answer of the bot protection: 403 [O], body [I]."""
     text, content_type = "error code: 1010", "text/plain"
     if form == "html":
         text = "<html><title>Access denied</title><h1>Error 1010</h1></html>"
@@ -121,7 +121,7 @@ def blocked(form: str) -> Reply:
 
 
 def invalid_request(message: str, fields: Mapping[str, str]) -> Reply:
-    """Return the 400 [D] in the form of [O], with texts of ours (row 8)."""
+    """Return the 400 [D] in the form of [O]; the texts are ours."""
     body = {
         "code": "INVALID_REQUEST_BODY",
         "message": message,
@@ -131,18 +131,18 @@ def invalid_request(message: str, fields: Mapping[str, str]) -> Reply:
 
 
 def insufficient_credits(status: int) -> Reply:
-    """Return the refusal of a request that cannot be paid (row 10 [I])."""
+    """Return the refusal of a request that cannot be paid for [I]."""
     message = "There are not enough AI credits for this request"
     return json_reply({"code": "INSUFFICIENT_CREDITS", "message": message}, status)
 
 
 def accepted(job_id: str) -> Reply:
-    """Return the answer to a good request: HTTP 200, exact in [D] (row 7)."""
+    """Return the answer to a good request: HTTP 200, exact in [D]."""
     return json_reply({"success": True, "data": {"jobId": job_id}})
 
 
 def unknown_job(job_id: str, form: str) -> Reply:
-    """Return one of the answers the documents give (rows 22 and 23)."""
+    """Return one of the documented answers for an unknown job."""
     if form == "404-empty":
         return Reply(status=404)  # [D] status, [I] that it has no body
     body = {
@@ -154,7 +154,7 @@ def unknown_job(job_id: str, form: str) -> Reply:
 
 
 def bad_page_key(status: int) -> Reply:
-    """Return the answer to a key that was not issued (row 14 [I])."""
+    """Return the answer to a page key that was not issued [I]."""
     if status == 500:
         return gateway_reply(500)
     body = {"code": "INVALID_REQUEST", "message": "nextPageKey is invalid"}
@@ -162,14 +162,14 @@ def bad_page_key(status: int) -> Reply:
 
 
 def no_such_file() -> Reply:
-    """Return what a bucket behind a CDN says about a file it does not have [I]."""
+    """Return the answer of a bucket behind a CDN for a missing file [I]."""
     body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     return Reply(status=403, body=body, content_type="application/xml")
 
 
 def job_body(job: Job, site: Site) -> dict[str, Any]:
-    """Return what a poll and a webhook tell of *job* (rows 18, 19, 21, 24, 34)."""
-    # [D] success is false when the job failed; HTTP is 200 all the same.
+    """Return the body about *job* that polls and webhooks have."""
+    # [D] success is false when the job failed; HTTP is still 200.
     success = job.state != "failed"
     return {"job_id": job.job_id, "success": success, "data": _job_data(job, site)}
 
@@ -181,7 +181,7 @@ def _job_data(job: Job, site: Site) -> dict[str, Any]:
         data |= {"url": site.url(job.image_id), "width": width, "height": height}
         data["aiCreditsUsed"] = number(job.model.credits)
     if job.state == "failed" and job.failure:
-        # [O] These two sit beside the status.
+        # [O] These two are beside the status.
         data["error_code"] = job.failure.code
         data["error_message"] = job.failure.message
     return data
@@ -207,10 +207,10 @@ def _item(image: ImageView, site: Site) -> dict[str, Any]:
         "height": image.height,
     }
     # [D] "present only if specified in the original request"
-    asked = {"style": image.style, "referenceImageUrl": image.reference_image_url}
-    return item | {name: value for name, value in asked.items() if value is not None}
+    optional = {"style": image.style, "referenceImageUrl": image.reference_image_url}
+    return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def number(value: Decimal) -> int | float:
-    """Return *value* as JSON shows it: 2, and 0.6."""
+    """Return *value* as a JSON number, such as 2 and 0.6."""
     return int(value) if value == value.to_integral_value() else float(value)

@@ -1,4 +1,4 @@
-"""The public face: one object that is a whole service."""
+"""The public class: one object that stands in for the whole service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pictory_async.sandbox import _replies as replies
 from pictory_async.sandbox._api import PREFIX
-from pictory_async.sandbox._gallery import Gallery
+from pictory_async.sandbox._drawing.gallery import Gallery
 from pictory_async.sandbox._gate import Gate
 from pictory_async.sandbox._options import Behavior, Throttle
 from pictory_async.sandbox._service import Service
@@ -30,8 +30,8 @@ _SEVERAL: Final = (0.1, 0.5)
 class Sandbox:
     """A stand-in for the Pictory AI Studio image API, in this process.
 
-    It listens on 127.0.0.1, answers as the documents say, makes real PNG files, and
-    goes wrong when told to:
+    It listens on 127.0.0.1, answers as documented, serves real PNG files, and fails
+    on demand:
 
     ```python
     async with Sandbox(seed=1) as sandbox:
@@ -42,33 +42,34 @@ class Sandbox:
             image = await session.generate("A red bicycle")
     ```
 
-    All times are seconds of the running loop's own clock, so a loop with a fake clock
-    drives it. It belongs to the loop it was started in; starting, using and closing it
-    may happen in different tasks. Closed, it may be started again, on the same port
-    and with all its jobs: an outage.
+    All times are seconds of the running loop's clock, so a loop with a fake clock
+    drives it. It belongs to the loop in which it was started; starting, using and
+    closing it may happen in different tasks. It may be started again after it was
+    closed, on the same port and with all its jobs, to simulate an outage.
 
     Args:
-        api_key: The only key it takes.
-        port: To listen on; 0 takes any that is free.
-        seed: Makes ids and durations the same in every run; None: different ones.
+        api_key: The only key it accepts.
+        port: The port to listen on; 0 takes any free one.
+        seed: Makes ids and durations the same in every run; None makes them differ.
         duration: Seconds a job takes: a number, the ends of a range to draw from, or
-            a function of the request body. ``math.inf``: until `finish`.
+            a function of the request body. ``math.inf`` keeps it until `finish`.
         page_size: Images on a page of the history; the service's is 100.
-        credits: The AI credits to spend; None is without limit.
+        credits: The AI credits that may be spent; None sets no limit.
         behavior: What to do where the documents are silent or disagree.
-        throttle: A rate limit on the API; None is without.
-        chaos: Asked about every request no scripted fault hits: returns what goes
-            wrong with it, or None. Its faults' `on`, `times` and `after` are ignored.
-        pictures: Draw the prompts, with Pillow; False serves plain PNG files of the
-            same size, which needs no Pillow and no time.
-        record: Keep `requests`; False for very long runs.
-        webhook_copies: How often each webhook is sent; 2 tests a receiver's memory.
-        webhook_timeout: Seconds a receiver has to answer.
+        throttle: A rate limit on the API; None sets no limit.
+        chaos: Called with every request that no scripted fault hits; returns a fault
+            for it, or None. The fault's `on`, `times` and `after` are ignored.
+        pictures: Whether to draw the prompts, with Pillow; False serves files of one
+            color and the same size, which needs neither Pillow nor time.
+        record: Whether to keep `requests`; False suits very long runs.
+        webhook_copies: How often each webhook is sent; 2 tests whether a receiver
+            tolerates repeats.
+        webhook_timeout: Seconds that a receiver has to answer.
         keepalive_timeout: Seconds until an idle connection is closed.
-        started_at: What the calendar says at the first start (aware); None is now.
+        started_at: The date at the first start (aware); None is now.
 
     Raises:
-        ValueError: An option makes no sense.
+        ValueError: An option is invalid.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Sandbox:
         started_at: datetime | None = None,
     ) -> None:
         if not 1 <= page_size <= 100:
-            raise ValueError("page_size must be 1 to 100, as the service has it")
+            raise ValueError("page_size must be 1 to 100, the maximum of the service")
         if started_at is not None and started_at.tzinfo is None:
             raise ValueError("started_at must be aware: give it a tzinfo")
         self.api_key = api_key
@@ -112,7 +113,7 @@ class Sandbox:
             started_at=started_at,
         )
 
-    # Life
+    # Lifetime
 
     async def start(self) -> Self:
         """Start listening. Cancelling this leaves it stopped.
@@ -126,7 +127,7 @@ class Sandbox:
         return self
 
     async def aclose(self) -> None:
-        """Stop listening, drop what is being answered, end all tasks. Idempotent.
+        """Stop listening, drop requests in progress, end all tasks. Idempotent.
 
         Cancelling this leaves the rest open until its loop ends.
         """
@@ -145,14 +146,14 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """What stands for ``https://api.pictory.ai/pictoryapis``.
+        """The base URL, in place of ``https://api.pictory.ai/pictoryapis``.
 
         Raises:
             RuntimeError: It has not been started.
         """
         return f"{self._service.origin}{PREFIX}"
 
-    # Scripts
+    # Scripting
 
     def fail_next(
         self,
@@ -161,28 +162,28 @@ class Sandbox:
         code: str = "IMAGE_GENERATION_FAILED",
         message: str = "The image could not be generated",
     ) -> None:
-        """Let the next *times* accepted jobs end as failed.
+        """Make the next *times* accepted jobs fail.
 
         Args:
             times: How many.
             code: The job's ``error_code``; real ones for images are not documented.
             message: The job's ``error_message``.
         """
-        self._service.studio.plan_failures(times, Failure(code, message))
+        self._service.studio.fail_next(times, Failure(code, message))
 
     def hold(self) -> None:
-        """Keep every job in progress, those to come as well, until `release`."""
+        """Keep every job in progress, including new ones, until `release`."""
         self._service.studio.hold(self._service.now())
 
     def release(self) -> None:
-        """Undo `hold`: jobs that became due meanwhile end now."""
+        """Undo `hold`; jobs that became due in the meantime end now."""
         self._service.studio.release(self._service.now())
 
     def finish(self, job_id: str) -> None:
-        """End a job now, as it would have ended. Nothing if it has ended.
+        """End a job now, as it would have ended; do nothing if it has ended.
 
         Raises:
-            KeyError: There is no such job; so say all functions that take a job id.
+            KeyError: There is no such job, as in all methods that take a job id.
         """
         self._service.studio.finish(self._service.job(job_id), self._service.now())
 
@@ -203,17 +204,17 @@ class Sandbox:
         )
 
     def clean(self, job_id: str) -> None:
-        """Let a job be ``cleaned``, as after the retention period."""
+        """Make a job ``cleaned``, as after the retention period."""
         self._service.studio.clean(self._service.job(job_id), self._service.now())
 
     def set_state(self, job_id: str, word: str) -> None:
-        """Let a job in progress be in the state *word*, also an undocumented one.
+        """Put a job in progress into the state *word*, documented or not.
 
-        It stays so until `finish`, `fail` or `clean`; "in-progress" lets it end by
+        It stays in it until `finish`, `fail` or `clean`; "in-progress" lets it end by
         itself again if it is not due yet.
 
         Raises:
-            ValueError: The job has ended, or *word* is how a job ends.
+            ValueError: The job has ended, or *word* is a final state.
         """
         self._service.studio.set_state(self._service.job(job_id), word)
 
@@ -223,10 +224,10 @@ class Sandbox:
         """Answer polls of *job_id*, which need not exist, with *body*.
 
         Args:
-            job_id: Any.
+            job_id: Any id.
             body: Text and bytes are sent as they are, anything else as JSON.
-            status: Of the answer.
-            times: How many polls get it; None is without end.
+            status: The status of the answer.
+            times: How many polls get it; None is all.
         """
         reply = replies.any_reply(status, body, replies.JSON)
         self._service.api.override(job_id, reply, times)
@@ -240,43 +241,43 @@ class Sandbox:
         style: str | None = None,
         reference_image_url: str | None = None,
     ) -> ImageView:
-        """Put an image into the history that was made elsewhere; now the newest.
+        """Add an image that was made elsewhere to the history, as the newest.
 
         Raises:
             ValueError: The service would not have made it.
         """
-        asked = {
+        fields = {
             "prompt": prompt,
             "model": model,
             "aspectRatio": aspect_ratio,
             "style": style,
             "referenceImageUrl": reference_image_url,
         }
-        request = {name: value for name, value in asked.items() if value is not None}
+        request = {name: value for name, value in fields.items() if value is not None}
         if found := problems(request, self._behavior):
             raise ValueError(str(found))
         self._service.studio.advance(self._service.now())
         return self._service.studio.add_image(request, self._service.now())
 
     def add_fault(self, *faults: Fault) -> None:
-        """Let something go wrong with requests to come; the first added hits first."""
+        """Add faults for coming requests; the first added hits first."""
         for fault in faults:
-            self._service.gate.plan.add(fault)
+            self._service.gate.script.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults that are still to come."""
-        self._service.gate.plan.clear()
+        """Remove the faults that are still to come."""
+        self._service.gate.script.clear()
 
-    # What happened
+    # Records
 
     @property
     def faults(self) -> list[Fault]:
-        """The scripted faults still to come."""
-        return self._service.gate.plan.faults
+        """The scripted faults that are still to come."""
+        return self._service.gate.script.faults
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """All requests in the order they arrived; empty with ``record=False``."""
+        """All requests in the order of arrival; empty with ``record=False``."""
         return list(self._service.requests)
 
     @property
@@ -286,7 +287,7 @@ class Sandbox:
 
     @property
     def jobs(self) -> dict[str, JobView]:
-        """All accepted jobs as they stand, by id, in the order of acceptance."""
+        """All accepted jobs as they are now, by id, in the order of acceptance."""
         self._service.catch_up()
         return {
             job_id: self._service.view(job)
@@ -294,7 +295,7 @@ class Sandbox:
         }
 
     def job(self, job_id: str) -> JobView:
-        """Return one job as it stands."""
+        """Return a job as it is now."""
         self._service.catch_up()
         return self._service.view(self._service.job(job_id))
 
@@ -306,7 +307,7 @@ class Sandbox:
 
     @property
     def webhooks(self) -> list[WebhookDelivery]:
-        """The webhooks sent so far and how they went, in the order they were over."""
+        """The webhooks sent so far and their results, in the order of completion."""
         return list(self._service.sender.deliveries)
 
     @property
@@ -317,7 +318,7 @@ class Sandbox:
 
     @property
     def credits_left(self) -> Decimal | None:
-        """What a new job may cost; None is without limit."""
+        """The credits that new jobs may use; None is no limit."""
         self._service.catch_up()
         return self._service.studio.credits_left
 
@@ -327,5 +328,5 @@ class Sandbox:
         return self._service.gate.throttled
 
     def polls(self, job_id: str) -> int:
-        """Return how often *job_id*, known or not, was asked about."""
+        """Return how often *job_id*, known or not, was polled."""
         return self._service.polls[job_id]

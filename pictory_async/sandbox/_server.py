@@ -1,4 +1,4 @@
-"""The HTTP side: reads requests, asks for answers, and misbehaves when told to."""
+"""The HTTP server: reads requests, sends answers, and performs faults."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ logger: Final = logging.getLogger("pictory_async.sandbox")
 
 HOST: Final = "127.0.0.1"
 _BODY_LIMIT: Final = 1024**2  # [I] A gateway has one; a prompt never comes near it.
-_SHUTDOWN: Final = 1.0  # handlers are told to stop before, so it is not used up
+_SHUTDOWN: Final = 1.0  # seconds; handlers are stopped before, so it is never used up
 
 
 class Server:
-    """Serves *respond* on the loopback, hindered by what *judge* says.
+    """A server of *respond* on the loopback, with the faults of *fault_for*.
 
-    Started, used and closed by any tasks, also different ones, of one loop.
+    Different tasks of one loop may start, use and close it.
     """
 
     def __init__(
         self,
         *,
-        judge: Callable[[SeenRequest], Fault],
+        fault_for: Callable[[SeenRequest], Fault],
         respond: Callable[[SeenRequest], Awaitable[Reply]],
         keepalive_timeout: float,
     ) -> None:
-        self._judge = judge
+        self._fault_for = fault_for
         self._respond = respond
         self._closing = asyncio.Event()
-        # One task a request; a request outlives a client that went away.
+        # One task per request; a request outlives a client that went away.
         self._handlers: set[asyncio.Task[object]] = set()
         app = web.Application(client_max_size=_BODY_LIMIT)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -52,7 +52,7 @@ class Server:
         )
 
     async def start(self, port: int) -> int:
-        """Listen on *port* (0: any that is free) and return it.
+        """Listen on *port* (0: any free one) and return it.
 
         Raises:
             OSError: It is taken.
@@ -67,7 +67,7 @@ class Server:
         return site.port
 
     async def aclose(self) -> None:
-        """Stop listening, break off what is being answered, close the connections."""
+        """Stop listening, abort requests in progress, close the connections."""
         self._closing.set()
         await self._runner.cleanup()
         # aiohttp forgets the handlers of connections that were lost.
@@ -81,7 +81,7 @@ class Server:
         task.add_done_callback(self._handlers.discard)
         try:
             return await self._answer(request)
-        except ConnectionError as exc:  # the client went away: its right
+        except ConnectionError as exc:  # the client went away, as it may
             logger.debug("%s %s: %r", request.method, request.path, exc)
             return _hang_up(request)
 
@@ -89,7 +89,7 @@ class Server:
         at = asyncio.get_running_loop().time()
         raw = await _read(request)
         seen = _seen(request, raw or b"", at)
-        fault = self._judge(seen)
+        fault = self._fault_for(seen)
         if fault.delay and await self._closes_within(fault.delay):
             return _hang_up(request)
         reply = gateway_reply(413)
@@ -133,7 +133,7 @@ class Server:
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """Return the body; None if it is bigger than the gateway takes."""
+    """Return the body; None if it is larger than the gateway accepts."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -180,7 +180,7 @@ async def _truncate(
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; the response returned is for aiohttp and goes nowhere."""
+    """Close the connection; the response is only for aiohttp and is never sent."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()

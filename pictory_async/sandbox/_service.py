@@ -1,4 +1,4 @@
-"""The parts of the sandbox put together: state, endpoints, faults, server, timers."""
+"""The parts of the sandbox put together: jobs, API, gate, server and timers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pictory_async.sandbox._state import IN_PROGRESS, Duration, Job, JobView, St
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from pictory_async.sandbox._drawing.gallery import Gallery
     from pictory_async.sandbox._faults import Fault
-    from pictory_async.sandbox._gallery import Gallery
     from pictory_async.sandbox._gate import Gate
     from pictory_async.sandbox._options import Behavior
     from pictory_async.sandbox._recording import SeenRequest
@@ -28,7 +28,7 @@ _NOT_STARTED: Final = "start the sandbox first"
 
 
 class Service:
-    """What `Sandbox` shows to its users, without the names it shows it under."""
+    """The service behind `Sandbox`, which gives its parts their public names."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Service:
             duration=duration,
             balance=balance,
             on_submit=self._set_timer,
-            on_end=self._tell,
+            on_end=self._send_webhook,
         )
         self.api = Api(
             api_key=api_key, behavior=behavior, studio=self.studio, page_size=page_size
@@ -74,12 +74,12 @@ class Service:
     @property
     def origin(self) -> str:
         """Scheme, host and port."""
-        self.now()  # says so if there is no port yet
+        self.now()  # raises if there is no port yet
         return f"http://{HOST}:{self._port}"
 
     @property
     def site(self) -> Site:
-        """What job and image bodies are made with.
+        """The addresses and dates in the bodies of jobs and images.
 
         Raises:
             RuntimeError: It has not been started.
@@ -89,7 +89,7 @@ class Service:
         return self._site
 
     def now(self) -> float:
-        """Return the time of the loop the service lives in.
+        """Return the time of the loop in which the service was started.
 
         Raises:
             RuntimeError: It has not been started.
@@ -106,7 +106,7 @@ class Service:
         if self._loop not in {None, loop}:
             raise RuntimeError("a sandbox stays in its loop: make a new one")
         self._server = Server(
-            judge=self._judge,
+            fault_for=self._receive,
             respond=self._respond,
             keepalive_timeout=self._keepalive_timeout,
         )
@@ -116,10 +116,10 @@ class Service:
         except BaseException:
             self._server = None
             raise
-        self._settle_in(loop)
+        self._begin(loop)
 
     async def aclose(self) -> None:
-        """End everything that runs."""
+        """Stop timers, server and webhooks."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -129,12 +129,12 @@ class Service:
         await self.sender.aclose()
 
     def job(self, job_id: str) -> Job:
-        """Return the job called *job_id* as it stands now."""
+        """Return the job with this id as it is now."""
         self.catch_up()
         return self.studio.jobs[job_id]
 
     def view(self, job: Job) -> JobView:
-        """Return what users see of *job*."""
+        """Return the public view of *job*."""
         return JobView(
             job_id=job.job_id,
             image_id=job.image_id,
@@ -149,7 +149,7 @@ class Service:
         """End the jobs that are due."""
         self.studio.advance(self.now())
 
-    def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         if self._site is None:
             self._site = Site(
@@ -157,16 +157,17 @@ class Service:
                 started_at=(self._started_at or datetime.now(UTC)).astimezone(UTC),
                 origin=loop.time(),
             )
-        for job in self.studio.jobs.values():  # of the time before an outage
+        for job in self.studio.jobs.values():  # from before an outage
             if job.state == IN_PROGRESS:
                 self._set_timer(job)
 
-    def _judge(self, seen: SeenRequest) -> Fault:
+    def _receive(self, seen: SeenRequest) -> Fault:
+        """Record a request and return its fault."""
         if self._record:
             self.requests.append(seen)
         if seen.kind == "job" and seen.target:
             self.polls[seen.target] += 1
-        return self.gate.judge(seen)
+        return self.gate.fault_for(seen)
 
     async def _respond(self, seen: SeenRequest) -> Reply:
         if seen.kind != "file":
@@ -179,12 +180,12 @@ class Service:
         return Reply(status=200, body=body, content_type="image/png")
 
     def _set_timer(self, job: Job) -> None:
-        """See to it that a webhook is sent in time, though nobody may ask."""
+        """Make sure that a webhook is sent on time, even if nobody polls."""
         if "webhook" in job.request and not math.isinf(job.due_at):
             loop = asyncio.get_running_loop()
             self._timers[job.job_id] = loop.call_at(job.due_at, self.catch_up)
 
-    def _tell(self, job: Job) -> None:
+    def _send_webhook(self, job: Job) -> None:
         if timer := self._timers.pop(job.job_id, None):
             timer.cancel()
         url = job.request.get("webhook")

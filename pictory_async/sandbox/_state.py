@@ -1,4 +1,4 @@
-"""Jobs, credits and the history they fill. Pure: loop time comes in with each call."""
+"""Jobs, credits and the history. Pure: each call is given the loop time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Duration = float | tuple[float, float] | Callable[[Mapping[str, Any]], float]
 
 IN_PROGRESS: Final = "in-progress"
 ENDED: Final = frozenset({"completed", "failed", "cleaned"})
-# Somebody who sleeps until a job is due may wake up a rounding error too early.
+# A caller that sleeps until a job is due may wake a rounding error too early.
 _TOLERANCE: Final = 1e-6
 
 
@@ -38,7 +38,7 @@ UNPAID: Final = Failure("INSUFFICIENT_CREDITS", "There are not enough AI credits
 
 @attrs.define(eq=False, kw_only=True)
 class Job:
-    """One accepted request and what becomes of it."""
+    """An accepted request and its progress."""
 
     job_id: str
     image_id: str
@@ -51,27 +51,27 @@ class Job:
 
     @property
     def model(self) -> catalogue.Model:
-        """The one asked for, or the documented default."""
+        """The requested model, or the documented default."""
         return catalogue.MODELS[self.request.get("model", catalogue.DEFAULT_MODEL)]
 
     @property
     def ratio(self) -> str:
-        """The one asked for, or the first of the model, the documented default."""
+        """The requested ratio, or the first of the model, the documented default."""
         return str(self.request.get("aspectRatio", self.model.ratios[0]))
 
 
 @attrs.frozen(kw_only=True)
 class JobView:
-    """One accepted job as it stood when it was looked at.
+    """An accepted job at one moment.
 
     Attributes:
-        job_id: As answered to the request.
-        image_id: Of its image, in the history once it is completed.
-        request: The body that was accepted, unknown fields included.
-        state: The status word a poll is told.
-        polls: Requests for its state so far, answered or not.
+        job_id: The id in the answer to the request.
+        image_id: The id of its image in the history, once it is completed.
+        request: The body that was accepted, including unknown fields.
+        state: The status word that a poll returns.
+        polls: Polls so far, answered or not.
         submitted_at: Loop time, in seconds.
-        ended_at: Loop time; None while it goes on.
+        ended_at: Loop time, in seconds; None while it is in progress.
     """
 
     job_id: str
@@ -86,9 +86,32 @@ class JobView:
 class Studio:
     """All jobs of one account.
 
-    Jobs end lazily: `advance` ends those that are due, and everything that looks at
-    jobs or images calls it first. *on_submit* is told of each accepted job, *on_end*
-    of each that completed or failed, in the order in which they ended.
+    Jobs end lazily: `advance` ends those that are due, and is called before anything
+    reads jobs or images. What happens to a job:
+
+    ============== ======================= ===================== ===============
+    event          in progress             completed or failed   cleaned
+    ============== ======================= ===================== ===============
+    `advance`      ends if it is due [1]_  nothing               nothing
+    `finish`       ends                    nothing               nothing
+    `fail`         is failed               ``ValueError``        ``ValueError``
+    `clean`        is cleaned, no image    is cleaned [2]_       nothing
+    `set_state`    has the given state     ``ValueError``        ``ValueError``
+    ============== ======================= ===================== ===============
+
+    A job that ends is failed if it has a `Failure`, else completed: its credits are
+    used and its image is in the history. However it leaves "in progress", the credits
+    reserved for it are released.
+
+    .. [1] Not between `hold` and `release`, nor in another state than "in-progress".
+    .. [2] Its image stays in the history.
+
+    Args:
+        seed: Makes ids and durations repeat; None makes them differ.
+        duration: See `Sandbox`.
+        balance: The credits that may be spent; None is no limit.
+        on_submit: Called with each accepted job.
+        on_end: Called with each job that completed or failed, in that order.
     """
 
     def __init__(
@@ -100,7 +123,7 @@ class Studio:
         on_submit: Callable[[Job], None],
         on_end: Callable[[Job], None],
     ) -> None:
-        # Two sources, so that a change of durations changes no id.
+        # Two sources, so that a change of durations does not change the ids.
         self._ids = random.Random(seed)
         self._durations = random.Random(seed)
         self._duration = duration
@@ -120,20 +143,20 @@ class Studio:
 
     @property
     def credits_left(self) -> Decimal | None:
-        """The balance less what is used and what jobs in progress will use."""
+        """The balance less what was used and what jobs in progress will use."""
         if self._balance is None:
             return None
         return self._balance - self.credits_used - self._reserved
 
     def affords(self, request: Mapping[str, Any]) -> bool:
-        """Whether the balance is enough for *request*."""
+        """Return whether the balance is enough for *request*."""
         model = catalogue.MODELS[request.get("model", catalogue.DEFAULT_MODEL)]
         return self.credits_left is None or model.credits <= self.credits_left
 
     def submit(
         self, request: Mapping[str, Any], now: float, failure: Failure | None = None
     ) -> Job:
-        """Accept *request*; the job ends with *failure* or as planned before."""
+        """Accept *request*; its job will end with *failure*, or as planned before."""
         if failure is None and self._planned:
             failure = self._planned.popleft()
         job = Job(
@@ -150,8 +173,8 @@ class Studio:
         self._on_submit(job)
         return job
 
-    def plan_failures(self, times: int, failure: Failure) -> None:
-        """Let the next *times* jobs end with *failure*."""
+    def fail_next(self, times: int, failure: Failure) -> None:
+        """Make the next *times* jobs end with *failure*."""
         self._planned.extend([failure] * times)
 
     def advance(self, now: float) -> None:
@@ -162,18 +185,18 @@ class Studio:
                 self._end(job, max(due_at, self._released_at))
 
     def hold(self, now: float) -> None:
-        """End no job by itself from now on."""
+        """Let no job end by itself from now on."""
         self.advance(now)
         self._held = True
 
     def release(self, now: float) -> None:
-        """Undo `hold`; jobs that became due meanwhile end now."""
+        """Undo `hold`; jobs that became due in the meantime end now."""
         if self._held:
             self._held, self._released_at = False, now
         self.advance(now)
 
     def finish(self, job: Job, now: float) -> None:
-        """End *job* now as it would have ended; nothing if it has ended."""
+        """End *job* now as it would have ended; do nothing if it has ended."""
         if job.state not in ENDED:
             self._end(job, now)
 
@@ -192,13 +215,13 @@ class Studio:
         self._end(job, now)
 
     def clean(self, job: Job, now: float) -> None:
-        """Forget the result of *job*; its image stays in the history."""
-        self._settle(job)
+        """Clean *job*; its image stays in the history."""
+        self._release_credits(job)
         job.state = "cleaned"
         job.ended_at = now if job.ended_at is None else job.ended_at
 
     def set_state(self, job: Job, word: str) -> None:
-        """Let *job* be in the state *word* until it is ended by hand.
+        """Put *job* into the state *word* until it is ended by hand.
 
         Raises:
             ValueError: *word* is a final state, or *job* is in one.
@@ -208,7 +231,7 @@ class Studio:
         job.state = word
 
     def _end(self, job: Job, at: float) -> None:
-        self._settle(job)
+        self._release_credits(job)
         job.ended_at = at
         job.state = "failed" if job.failure else "completed"
         if job.failure is None:
@@ -216,13 +239,13 @@ class Studio:
             self.history.add(_image(job, at))
         self._on_end(job)
 
-    def _settle(self, job: Job) -> None:
-        """Give back what was set aside for *job*, once."""
+    def _release_credits(self, job: Job) -> None:
+        """Release the credits reserved for *job*, once."""
         if job.ended_at is None:
             self._reserved -= self._price(job)
 
     def _price(self, job: Job) -> Decimal:
-        # [O] says of renders that what fails is not charged; [I] so here.
+        # [O] A failed render is not charged; [I] nor is a failed image.
         return Decimal(0) if job.failure else job.model.credits
 
     def _seconds(self, request: Mapping[str, Any]) -> float:
@@ -236,7 +259,7 @@ class Studio:
         return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     def add_image(self, request: Mapping[str, Any], now: float) -> ImageView:
-        """Put an image into the history that no job here made."""
+        """Add an image that no job here made to the history."""
         job = Job(
             job_id="",
             image_id=self._new_id(),

@@ -1,4 +1,4 @@
-"""A sandbox in a thread of its own, for tests whose event loops come and go."""
+"""A sandbox in a thread of its own, for tests with several event loops."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ValueT = TypeVar("ValueT")
 class ThreadedSandbox(Sandbox):
     """A `Sandbox` that runs in a thread of its own, on its own event loop.
 
-    For synchronous tests, and for programs that have several event loops, as with
-    the test clients of web frameworks:
+    For synchronous tests, and for programs with several event loops, such as the test
+    clients of web frameworks:
 
     ```python
     with ThreadedSandbox(duration=0) as sandbox:
@@ -31,14 +31,12 @@ class ThreadedSandbox(Sandbox):
         assert len(sandbox.submitted) == 1
     ```
 
-    All methods and attributes may be used from any thread, and after the end as well;
-    those of `Sandbox` that are no coroutines wait until the other thread has done it,
+    All methods and attributes may be used from any thread, even after the end; those
+    of `Sandbox` that are not coroutines block until the other thread has answered,
     which takes well below a millisecond. Times are those of the thread's own loop.
-    `aclose` and `start` inside of the ``with`` block make an outage.
+    `aclose` and `start` inside the ``with`` block simulate an outage.
 
-    Its options are those of `Sandbox`.
-
-    Entering it is what raises.
+    The options are those of `Sandbox`. The errors are raised on entering it.
 
     Raises:
         ImportError: Pictures are wanted and Pillow is not installed.
@@ -46,21 +44,21 @@ class ThreadedSandbox(Sandbox):
     """
 
     # No constructor: its options and their types are those of `Sandbox`.
-    _home: asyncio.AbstractEventLoop | None = None
+    _thread_loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
-    _leave: asyncio.Event
+    _stop: asyncio.Event | None = None
 
     def __enter__(self) -> Self:
-        """Start the thread; return when the sandbox listens."""
+        """Start the thread; return once the sandbox is listening."""
         if self._thread is not None:
             raise RuntimeError("a sandbox stays in its loop: make a new one")
-        listens: concurrent.futures.Future[None] = concurrent.futures.Future()
+        listening: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(
-            target=self._run, args=(listens,), name="pictory-sandbox", daemon=True
+            target=self._run, args=(listening,), name="pictory-sandbox", daemon=True
         )
         self._thread.start()
         try:
-            listens.result()
+            listening.result()
         except Exception:
             self._thread.join()  # it could not start, and has ended
             raise
@@ -73,96 +71,97 @@ class ThreadedSandbox(Sandbox):
         traceback: TracebackType | None,
     ) -> None:
         """Close the sandbox and wait for the end of its thread."""
-        if self._home is not None and self._thread is not None:
-            self._home.call_soon_threadsafe(self._leave.set)
-            self._thread.join()
+        loop, stop, thread = self._thread_loop, self._stop, self._thread
+        if loop is not None and stop is not None and thread is not None:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
 
     async def start(self) -> Self:
-        """Listen again, after an outage. Cancelling this does not undo it.
+        """Listen again after an outage. Cancelling this does not undo it.
 
         Raises:
             RuntimeError: It is running, or its thread is not: use ``with``.
         """
-        await self._await_there(super().start)
+        await self._await_in_thread(super().start)
         return self
 
     async def aclose(self) -> None:
-        """Stop listening for a while; leaving the ``with`` block is the end.
+        """Stop listening for a while; leaving the ``with`` block ends the sandbox.
 
-        Cancelling this cancels it there too; what it left open ends with the block.
+        Cancelling this cancels the closing; what is left open ends with the block.
 
         Raises:
             RuntimeError: Its thread is not running: use ``with``.
         """
-        await self._await_there(super().aclose)
+        await self._await_in_thread(super().aclose)
 
-    def _run(self, listens: concurrent.futures.Future[None]) -> None:
+    def _run(self, listening: concurrent.futures.Future[None]) -> None:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            runner.run(self._live(listens))
+            runner.run(self._main(listening))
 
-    async def _live(self, listens: concurrent.futures.Future[None]) -> None:
+    async def _main(self, listening: concurrent.futures.Future[None]) -> None:
         try:
             await super().start()
         except BaseException as error:  # noqa: BLE001 - raised by `__enter__`
-            listens.set_exception(error)
+            listening.set_exception(error)
             return
-        self._leave = asyncio.Event()
-        self._home = asyncio.get_running_loop()
-        listens.set_result(None)
+        self._stop = stop = asyncio.Event()
+        self._thread_loop = asyncio.get_running_loop()
+        listening.set_result(None)
         try:
-            await self._leave.wait()
+            await stop.wait()
         finally:
-            self._home = None  # what is used from now on is used here
+            self._thread_loop = None  # methods run in their caller's thread now
             await super().aclose()
 
-    async def _await_there(
+    async def _await_in_thread(
         self, function: Callable[[], Coroutine[Any, Any, Any]]
     ) -> None:
-        if self._home is None:
+        if self._thread_loop is None:
             raise RuntimeError(
                 "the thread is not running: use `with`, not `async with`"
             )
-        done = asyncio.run_coroutine_threadsafe(function(), self._home)
+        done = asyncio.run_coroutine_threadsafe(function(), self._thread_loop)
         await asyncio.wrap_future(done)
 
-    def _do_there(self, function: Callable[[], ValueT]) -> ValueT:
-        """Call *function* in the sandbox's thread; return what it returns."""
-        home = self._home
-        if home is None or threading.current_thread() is self._thread:
+    def _call_in_thread(self, function: Callable[[], ValueT]) -> ValueT:
+        """Call *function* in the sandbox's thread and return its result."""
+        loop = self._thread_loop
+        if loop is None or threading.current_thread() is self._thread:
             return function()
         done: concurrent.futures.Future[ValueT] = concurrent.futures.Future()
-        home.call_soon_threadsafe(_settle, done, function)
+        loop.call_soon_threadsafe(_set_result, done, function)
         return done.result()
 
 
-def _settle(
+def _set_result(
     done: concurrent.futures.Future[ValueT], function: Callable[[], ValueT]
 ) -> None:
     try:
         done.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised to whoever called
+    except BaseException as error:  # noqa: BLE001 - raised to the caller
         done.set_exception(error)
 
 
-def _from_anywhere(method: Callable[..., ValueT]) -> Callable[..., ValueT]:
+def _in_thread(method: Callable[..., ValueT]) -> Callable[..., ValueT]:
     @functools.wraps(method)
     def call(self: ThreadedSandbox, *args: Any, **kwargs: Any) -> ValueT:
-        return self._do_there(functools.partial(method, self, *args, **kwargs))
+        return self._call_in_thread(functools.partial(method, self, *args, **kwargs))
 
     return call
 
 
 def _override_all() -> None:
-    """Let every public method and property of `Sandbox` do its work in the thread."""
+    """Make every public method and property of `Sandbox` run in the thread."""
     for name, member in vars(Sandbox).items():
         if name.startswith("_") or name in vars(ThreadedSandbox):
             continue
         if isinstance(member, property):
             assert member.fget is not None  # noqa: S101 - all of them can be read
-            there = property(_from_anywhere(member.fget), doc=member.__doc__)
-            setattr(ThreadedSandbox, name, there)
+            wrapped = property(_in_thread(member.fget), doc=member.__doc__)
+            setattr(ThreadedSandbox, name, wrapped)
         elif inspect.isfunction(member):
-            setattr(ThreadedSandbox, name, _from_anywhere(member))
+            setattr(ThreadedSandbox, name, _in_thread(member))
 
 
 _override_all()

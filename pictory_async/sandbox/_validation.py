@@ -1,4 +1,4 @@
-"""Judge the body of an image request as strictly as the documents. Pure."""
+"""The validation of image requests, as strict as the documents. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Problems = Mapping[str, str]
 
 
-class Rejected(Exception):  # noqa: N818 - a verdict, not a fault of the sandbox
-    """The request is refused; *fields* says what is wrong with each of them."""
+class Rejected(Exception):  # noqa: N818 - a result, not an error of the sandbox
+    """The request is refused; *fields* says what is wrong with each bad field."""
 
     def __init__(self, message: str, fields: Problems) -> None:
         super().__init__(message)
@@ -25,14 +25,14 @@ class Rejected(Exception):  # noqa: N818 - a verdict, not a fault of the sandbox
 
 
 def image_request(raw: bytes, content_type: str, behavior: Behavior) -> dict[str, Any]:
-    """Return the request in *raw*, or say everything that is wrong with it.
+    """Return the request in *raw*, or raise with everything that is wrong with it.
 
-    Unknown fields are ignored, as the service does (table row 9 [O]).
+    Unknown fields are ignored, as the service does [O].
 
     Raises:
-        Rejected: The service would answer 400 (table row 8 [D]).
+        Rejected: The service would answer 400 [D].
     """
-    # [D] "Content-Type: application/json" is required; [I] what its absence gives.
+    # [D] "Content-Type: application/json" is required; [I] the answer without it.
     if content_type.partition(";")[0].strip().lower() != "application/json":
         problem = {"Content-Type": "must be application/json"}
         raise Rejected("Content-Type must be application/json", problem)
@@ -58,14 +58,14 @@ def problems(body: Mapping[str, Any], behavior: Behavior) -> Problems:
 
 
 def _combinations(body: Mapping[str, Any], behavior: Behavior) -> dict[str, str]:
-    """Say what is wrong between fields; each alone may be right."""
+    """Return what is wrong with fields that are valid by themselves."""
     model, ratio = body.get("model", catalogue.DEFAULT_MODEL), body.get("aspectRatio")
     found: dict[str, str] = {}
-    # The claim that nanobanana is square only is from a document on renders [O].
+    # That nanobanana makes only square images is said by a document on renders [O].
     square = model == "nanobanana" and behavior.nanobanana_ratios == "square"
     if square and ratio not in {None, "1:1"}:
         found["aspectRatio"] = "must be 1:1 for nanobanana"
-    # As is the claim that flux-schnell takes no reference [O].
+    # As is that flux-schnell accepts no reference [O].
     unable = model == "flux-schnell" and behavior.flux_reference == "refuse"
     if unable and "referenceImageUrl" in body:
         found["referenceImageUrl"] = "is not supported by flux-schnell"
@@ -108,7 +108,7 @@ def _is_http_url(text: str) -> bool:
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "prompt": _prompt,
     "model": _one_of(*catalogue.MODELS),
-    # All documented models share the three ratios, so no look at the model is needed.
+    # All documented models have the same three ratios.
     "aspectRatio": _one_of(*catalogue.RATIOS),
     "style": _one_of(*catalogue.STYLES),
     "referenceImageUrl": _uri,

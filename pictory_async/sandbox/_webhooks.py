@@ -1,4 +1,4 @@
-"""Send webhooks: each in a task of its own, held here, ended here."""
+"""The sending of webhooks: each in a task of its own, held and ended here."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class WebhookSender:
-    """POSTs what a poll would tell to the address in the request (row 34).
+    """The sender of webhooks, whose body is that of a poll.
 
-    One attempt: whether the service tries again is not documented. Nothing that
-    goes wrong is raised; it is written down in `deliveries`.
+    There is one attempt: whether the service retries is not documented. Failures are
+    not raised but recorded in `deliveries`.
     """
 
     def __init__(self, *, copies: int, timeout: float) -> None:
@@ -30,19 +30,19 @@ class WebhookSender:
         self._http: aiohttp.ClientSession | None = None
 
     def send(self, url: str, payload: Mapping[str, Any]) -> None:
-        """Start sending *payload*; needs a running loop."""
+        """Start to send *payload*; needs a running loop."""
         name = f"sandbox webhook {payload['job_id']}"
         now = asyncio.get_running_loop().time()
-        told = WebhookDelivery(
+        delivery = WebhookDelivery(
             job_id=payload["job_id"], url=url, payload=payload, at=now
         )
         for _ in range(self._copies):
-            task = asyncio.create_task(self._deliver(told), name=name)
+            task = asyncio.create_task(self._deliver(delivery), name=name)
             self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._ended, told))
+            task.add_done_callback(functools.partial(self._ended, delivery))
 
     async def aclose(self) -> None:
-        """Give up what is still being sent."""
+        """Cancel what is still being sent."""
         for task in self._tasks:
             task.cancel()
         while self._tasks:
@@ -51,23 +51,25 @@ class WebhookSender:
             await self._http.close()
             self._http = None
 
-    async def _deliver(self, told: WebhookDelivery) -> None:
+    async def _deliver(self, delivery: WebhookDelivery) -> None:
         try:
-            status = await self._post(told.url, told.payload)
+            status = await self._post(delivery.url, delivery.payload)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            self.deliveries.append(attrs.evolve(told, error=repr(exc)))
+            self.deliveries.append(attrs.evolve(delivery, error=repr(exc)))
         else:
-            self.deliveries.append(attrs.evolve(told, status=status))
+            self.deliveries.append(attrs.evolve(delivery, status=status))
 
-    def _ended(self, told: WebhookDelivery, task: asyncio.Task[None]) -> None:
+    def _ended(self, delivery: WebhookDelivery, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():  # perhaps before its first step, so not written down there
-            self.deliveries.append(attrs.evolve(told, error="the sandbox was closed"))
+        if task.cancelled():  # perhaps before its first step, so not recorded there
+            self.deliveries.append(
+                attrs.evolve(delivery, error="the sandbox was closed")
+            )
 
     async def _post(self, url: str, payload: Mapping[str, Any]) -> int:
         timeout = aiohttp.ClientTimeout(total=self._timeout)
         http = self._http = self._http or aiohttp.ClientSession(timeout=timeout)
-        # No signature: the documents know of none.
+        # No signature: none is documented.
         async with http.post(url, json=payload, allow_redirects=False) as answer:
             await answer.read()
             return answer.status

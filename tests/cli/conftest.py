@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -16,72 +16,56 @@ from typing import Self
 import pytest
 
 from pictory_async.cli import main
-from pictory_async.sandbox import Sandbox
+from pictory_async.sandbox import ThreadedSandbox
 from tests.cli.terminal import Terminal
 
 COMMAND = (sys.executable, "-m", "pictory_async")
 
 
 class Service:
-    """A sandbox on a loop and thread of its own, for commands that have theirs."""
+    """A sandbox for commands of a test, which may interrupt them."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.sandbox = Sandbox(duration=0, pictures=False, page_size=3)
-        self._thread = threading.Thread(target=self.loop.run_forever)
+        self.sandbox = ThreadedSandbox(duration=0, pictures=False, page_size=3)
+        self._closing = threading.Event()
+        self._watchers: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self.run(self.sandbox.start())
+        self.sandbox.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run(self.sandbox.aclose())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-    def run(self, coroutine):
-        """Run a coroutine on the sandbox's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
-
-    def do(self, function: Callable[[], object]) -> object:
-        """Call a function on the sandbox's loop."""
-
-        async def call() -> object:
-            return function()
-
-        return self.run(call())
+        self._closing.set()
+        for watcher in self._watchers:
+            watcher.join()
+        self.sandbox.__exit__(None, None, None)
 
     def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something has happened at the sandbox."""
-
-        async def wait() -> None:
-            while not condition():  # noqa: ASYNC110 - the sandbox has no events
-                await asyncio.sleep(0.005)
-
-        self.run(wait())
+        """Wait until *condition* is true, such as that a request has arrived."""
+        while not condition():  # the sandbox has no events
+            time.sleep(0.005)
 
     def interrupt_when(
         self, condition: Callable[[], object], number: int = signal.SIGINT
     ) -> None:
-        """Send this process a signal as soon as something has happened."""
+        """Send this process a signal as soon as *condition* is true."""
 
-        def look() -> None:
-            if condition():
-                os.kill(os.getpid(), number)
-            else:
-                self.loop.call_later(0.005, look)
+        def watch() -> None:
+            while not self._closing.wait(0.005):
+                if condition():
+                    os.kill(os.getpid(), number)
+                    return
 
-        self.do(look)
+        self._watchers.append(threading.Thread(target=watch))
+        self._watchers[-1].start()
 
-    def asked(self, kind: str) -> int:
+    def received(self, kind: str) -> int:
         """Return how many requests of a kind have arrived."""
         return sum(request.kind == kind for request in self.sandbox.requests)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads the command here."""
+        """The variables that direct the command to it."""
         return {
             "PICTORY_API_KEY": self.sandbox.api_key,
             "PICTORY_API_BASE_URL": self.sandbox.base_url,
@@ -92,7 +76,7 @@ class Service:
 def service(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _clean_environment: None
 ) -> Iterator[Service]:
-    """A service whose jobs end at once, set up for commands in this process."""
+    """A service whose jobs end at once, for commands in this process."""
     monkeypatch.chdir(tmp_path)
     with Service() as running:
         for name, value in running.environment.items():
@@ -101,7 +85,7 @@ def service(
 
 
 class Result:
-    """What a command in this process did."""
+    """The exit code and output of a command in this process."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
@@ -112,7 +96,7 @@ class Result:
 def pictory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
-    """Run the command in this process, with other streams if they are given."""
+    """Run the command in this process, with the streams given."""
 
     def run(*arguments: str, **streams: io.StringIO) -> Result:
         capsys.readouterr()

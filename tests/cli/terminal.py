@@ -1,8 +1,9 @@
-"""A terminal that a test holds the other end of."""
+"""A pseudo-terminal whose other end a test holds."""
 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -13,7 +14,7 @@ import sys
 import termios
 import time
 
-# Makes the terminal the process's own, so that Ctrl-C reaches it.
+# Makes it the controlling terminal of the process, so that Ctrl-C reaches it.
 _ADOPT = (
     "import fcntl, os, sys, termios\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
@@ -46,18 +47,18 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What was written so far, without control codes."""
+        """The output so far, without control codes."""
         return _CODES.sub("", self.raw).replace("\r", "")
 
     def read_until(self, expected: str) -> str:
-        """Read until something has been written; return the text so far."""
+        """Read until *expected* has been written; return the text so far."""
         give_up = time.monotonic() + 15
         while expected not in self.text:
             assert self._read(give_up), f"{expected!r} is not in {self.text!r}"
         return self.text
 
     def press_ctrl_c(self) -> None:
-        """Do what a person does."""
+        """Send what a terminal sends for Ctrl-C."""
         os.write(self._ours, b"\x03")
 
     def wait(self) -> int:
@@ -68,7 +69,7 @@ class Terminal:
         return self._process.wait(timeout=5)
 
     def close(self) -> None:
-        """End the command if it has not ended."""
+        """Kill the command if it has not ended."""
         self._process.kill()
         self._process.wait(timeout=5)
         os.close(self._ours)
@@ -85,3 +86,11 @@ class Terminal:
             return False
         self.raw += data.decode(errors="replace")
         return bool(data)
+
+
+class FakeTerminal(io.StringIO):
+    """A stream that claims to be a terminal, for a command in this process."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True

@@ -15,7 +15,7 @@ import pictory_async
 
 @pytest.mark.parametrize("command", ["generate", "batch", "history", "job", "sandbox"])
 def test_each_command_has_examples(pictory, command) -> None:
-    """Help ends with something to copy."""
+    """Help ends with commands to copy."""
     done = pictory(command, "--help")
 
     assert done.code == 0
@@ -24,7 +24,7 @@ def test_each_command_has_examples(pictory, command) -> None:
 
 
 def test_help_documents_exit_codes_and_the_missing_key_option(pictory) -> None:
-    """What scripts rely on, and why there is no --api-key."""
+    """Scripts rely on the codes; the missing --api-key is explained."""
     done = pictory("--help")
 
     assert done.code == 0
@@ -33,7 +33,7 @@ def test_help_documents_exit_codes_and_the_missing_key_option(pictory) -> None:
 
 
 def test_version(pictory) -> None:
-    """The package's."""
+    """The version is that of the package."""
     from pictory_async import __version__
 
     assert pictory("--version").out == f"pictory {__version__}\n"
@@ -52,7 +52,7 @@ def test_version(pictory) -> None:
     ],
 )
 def test_wrong_usage_is_2(pictory, arguments) -> None:
-    """Usage goes to standard error."""
+    """The usage goes to standard error."""
     done = pictory(*arguments)
 
     assert done.code == 2
@@ -61,7 +61,7 @@ def test_wrong_usage_is_2(pictory, arguments) -> None:
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_says_what_to_install(pictory, monkeypatch, missing) -> None:
-    """Without its libraries the command is one line, not a traceback."""
+    """A missing library gives one line, not a traceback."""
     ours = [name for name in sys.modules if name.startswith("pictory_async.cli._")]
     theirs = [name for name in sys.modules if name.startswith(f"{missing}.")]
     for name in (*ours, *theirs):
@@ -75,7 +75,7 @@ def test_says_what_to_install(pictory, monkeypatch, missing) -> None:
 
 
 def test_hides_no_other_missing_module(pictory, monkeypatch) -> None:
-    """A broken installation is not taken for a missing extra."""
+    """A broken installation is not mistaken for a missing extra."""
     monkeypatch.setitem(sys.modules, "pictory_async.cli._commands", None)
 
     with pytest.raises(ModuleNotFoundError):
@@ -83,8 +83,8 @@ def test_hides_no_other_missing_module(pictory, monkeypatch) -> None:
 
 
 def test_says_what_the_sandbox_needs(pictory, monkeypatch) -> None:
-    """Pillow is for its pictures only, and an extra of its own."""
-    name = "pictory_async.sandbox._pictures"
+    """Pillow is only for the pictures, and in an extra of its own."""
+    name = "pictory_async.sandbox._drawing.pictures"
     monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "PIL", None)
 
@@ -111,7 +111,7 @@ def test_nothing_is_loaded_before_it_is_needed() -> None:
 
 
 def test_the_sandbox_serves_until_ctrl_c(spawn, pictory, monkeypatch) -> None:
-    """Its standard output sets up another command."""
+    """Its standard output sets the environment of another command."""
     sandbox = spawn("sandbox")
     for _ in range(2):
         name, _, value = sandbox.stdout.readline().strip().partition("=")
@@ -121,18 +121,18 @@ def test_the_sandbox_serves_until_ctrl_c(spawn, pictory, monkeypatch) -> None:
 
 
 def test_ctrl_c_is_the_normal_end_of_a_sandbox(service, pictory) -> None:
-    """So it is no failure."""
+    """The exit code is 0."""
     out = io.StringIO()
     service.interrupt_when(lambda: out.getvalue().count("export ") == 2)
 
     done = pictory("sandbox", stdout=out)
 
     assert done.code == 0
-    assert "Ctrl-C ends it" in done.err
+    assert "Ctrl-C stops it" in done.err
 
 
 def test_a_taken_port_is_one_line(service, pictory) -> None:
-    """It says what is wrong, without a traceback."""
+    """The line says what is wrong, without a traceback."""
     port = service.sandbox.base_url.split(":")[2].partition("/")[0]
 
     done = pictory("sandbox", "--port", port)
@@ -142,7 +142,7 @@ def test_a_taken_port_is_one_line(service, pictory) -> None:
 
 
 def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
-    """Whatever the environment says about colors."""
+    """The output of a pipe is plain, whatever the environment says."""
     command = spawn("generate", "A lighthouse", "--poll-every", "0.05")
     out, err = command.communicate(timeout=10)
 
@@ -151,13 +151,13 @@ def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
     assert out.splitlines()[1].startswith("saved pictures/")
 
 
-def test_images_are_saved_though_nobody_reads(service, spawn, tmp_path) -> None:
-    """A closed pipe does not cost a paid image."""
-    service.do(service.sandbox.hold)
+def test_images_are_saved_after_the_pipe_is_closed(service, spawn, tmp_path) -> None:
+    """A closed pipe loses no paid image."""
+    service.sandbox.hold()
     command = spawn("generate", "A lighthouse", "A cat", "--poll-every", "0.05")
     command.stdout.readline()
     command.stdout.close()
-    service.do(service.sandbox.release)
+    service.sandbox.release()
 
     assert command.wait(timeout=10) == 0
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
@@ -165,11 +165,11 @@ def test_images_are_saved_though_nobody_reads(service, spawn, tmp_path) -> None:
 
 
 def test_the_module_is_the_command(monkeypatch, capsys) -> None:
-    """`python -m pictory_async` needs no script on the path."""
+    """`python -m pictory_async` works without the script."""
     monkeypatch.setattr(sys, "argv", ["pictory", "--version"])
 
     with pytest.raises(SystemExit) as end:
-        # By its path: pytest loads a package that has a plugin in a way of its own.
+        # By its path: pytest imports a package with a plugin by its own loader.
         main = Path(pictory_async.__file__).with_name("__main__.py")
         runpy.run_path(str(main), run_name="__main__")
 

@@ -28,8 +28,8 @@ def test_saves_an_image_of_each_prompt(service, pictory) -> None:
     assert re.fullmatch(r"2 images, 4 credits, \d+\.\d s\n", done.err)
 
 
-def test_passes_the_options_on(service, pictory) -> None:
-    """Model, ratio, style and reference are those of every prompt."""
+def test_options_apply_to_every_prompt(service, pictory) -> None:
+    """Model, ratio, style and reference are sent with each request."""
     pictory(
         "generate",
         "A lighthouse",
@@ -51,8 +51,8 @@ def test_passes_the_options_on(service, pictory) -> None:
     ]
 
 
-def test_a_failed_prompt_does_not_disturb_the_rest(service, pictory) -> None:
-    """What fails is a line on standard error and the exit code 1."""
+def test_a_failed_prompt_does_not_affect_the_others(service, pictory) -> None:
+    """A failure gives a line on standard error and the exit code 1."""
     service.sandbox.fail_next(code="TOO_ODD", message="Too odd")
 
     done = pictory("generate", "A lighthouse", "A red bicycle", "no", *FAST)
@@ -67,7 +67,7 @@ def test_a_failed_prompt_does_not_disturb_the_rest(service, pictory) -> None:
 
 
 def test_json_has_one_object_for_each_prompt(service, pictory) -> None:
-    """Objects say all that is known, credits as exact numbers, and nothing else."""
+    """An object has all that is known, with credits as exact numbers."""
     done = pictory("generate", "--json", "--model=flux-schnell", "A cat", "no", *FAST)
 
     refused, drawn = (json.loads(line) for line in done.lines)
@@ -90,36 +90,36 @@ def test_json_has_one_object_for_each_prompt(service, pictory) -> None:
     assert refused["error"]["field"] == "prompt"
 
 
-def test_an_open_submission_is_told_clearly(service, pictory) -> None:
-    """Nobody shall pay twice: the line says where to look first."""
+def test_an_unknown_submission_is_reported_clearly(service, pictory) -> None:
+    """The line says where to look before paying twice."""
     service.sandbox.add_fault(Fault.drop(on="submit", handled=True))
 
     done = pictory("generate", "--json", "A lighthouse", *FAST)
 
     assert done.code == 1
-    assert "may have been created, and paid for, and was not sent again" in done.err
+    assert "a job may have been created and paid for" in done.err
     assert "`pictory history`" in done.err
-    assert service.asked("submit") == 1
+    assert service.received("submit") == 1
     error = json.loads(done.out)["error"]
     assert error["type"] == "SubmissionUnknownError"
     assert error["started_at"] <= error["ended_at"]
 
 
 def test_a_failed_download_is_not_an_image_lost(service, pictory) -> None:
-    """The line says that the image is finished; JSON has its URL."""
+    """The line says that the image is finished; JSON includes its URL."""
     service.sandbox.add_fault(Fault.answer(404, on="file"))
 
     done = pictory("generate", "--json", "A lighthouse", *FAST)
 
     assert done.code == 1
-    assert "the image is finished, but was not saved" in done.err
+    assert "the image is finished but was not saved" in done.err
     (job_id,) = service.sandbox.jobs
     assert f"to try again: pictory job {job_id} --output DIR" in done.err
     assert json.loads(done.out)["url"]
 
 
 def test_reads_prompts_from_standard_input(service, pictory, monkeypatch) -> None:
-    """A dash stands for the lines that are not empty."""
+    """A dash stands for its lines, except blank ones."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("A lighthouse\n\n A red bicycle \n"))
 
     assert pictory("generate", "-", *FAST).code == 0
@@ -128,7 +128,7 @@ def test_reads_prompts_from_standard_input(service, pictory, monkeypatch) -> Non
 
 
 def test_no_prompts_on_standard_input_is_misuse(service, pictory, monkeypatch) -> None:
-    """An empty list is more likely a mistake than a wish."""
+    """Empty input is more likely a mistake than intended."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
 
     done = pictory("generate", "-")
@@ -137,8 +137,8 @@ def test_no_prompts_on_standard_input_is_misuse(service, pictory, monkeypatch) -
     assert "no prompts on standard input" in done.err
 
 
-def test_without_a_key_it_says_where_one_comes_from(pictory, tmp_path) -> None:
-    """Nothing is begun, and no sandbox is started unasked."""
+def test_without_a_key_it_says_where_to_get_one(pictory, tmp_path) -> None:
+    """Nothing is started, least of all a sandbox that was not asked for."""
     done = pictory("generate", "A lighthouse", "-o", str(tmp_path / "new"))
 
     assert done.code == 2
@@ -149,7 +149,7 @@ def test_without_a_key_it_says_where_one_comes_from(pictory, tmp_path) -> None:
 
 
 def test_an_unusable_setting_is_one_line(service, pictory, monkeypatch) -> None:
-    """A base URL that would give the key away is refused."""
+    """A base URL that would expose the key is refused."""
     monkeypatch.setenv("PICTORY_API_BASE_URL", "http://example.com")
 
     done = pictory("generate", "A lighthouse")
@@ -167,16 +167,16 @@ def test_an_unusable_folder_is_found_before_anything_is_paid(service, pictory) -
 
     assert done.code == 2
     assert "cannot write to file/folder" in done.err
-    assert service.asked("submit") == 0
+    assert service.received("submit") == 0
 
 
 def test_a_wrong_option_concerns_all_prompts(service, pictory) -> None:
-    """An unusable URL is misuse; nothing is sent."""
+    """An invalid URL is misuse; nothing is sent."""
     done = pictory("generate", "A lighthouse", "--reference-image-url", "here")
 
     assert done.code == 2
     assert "reference_image_url" in done.err
-    assert service.asked("submit") == 0
+    assert service.received("submit") == 0
 
 
 def test_an_undocumented_value_is_noted_once(service, pictory) -> None:
@@ -188,8 +188,8 @@ def test_an_undocumented_value_is_noted_once(service, pictory) -> None:
     assert done.code == 1
 
 
-def test_verbose_tells_what_is_tried_again(service, pictory) -> None:
-    """The library's log goes to standard error."""
+def test_verbose_shows_what_is_retried(service, pictory) -> None:
+    """The log of the library goes to standard error."""
     service.sandbox.add_fault(Fault.answer(500, on="job"))
 
     done = pictory("generate", "-v", "A lighthouse", *FAST)
@@ -199,7 +199,7 @@ def test_verbose_tells_what_is_tried_again(service, pictory) -> None:
 
 
 def test_texts_cannot_harm_a_terminal(service, pictory) -> None:
-    """Control characters of prompts and answers are gone; markup is text."""
+    """Control characters of prompts and answers are removed; markup is text."""
     service.sandbox.fail_next(message="\x1b]0;evil\x07[red]no[/red]\n\u202egood")
 
     done = pictory("generate", "A \x1b[31m[bold]cat\r\n", *FAST)
@@ -221,6 +221,6 @@ def test_the_sandbox_option_needs_no_key(pictory, tmp_path) -> None:
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
 def test_refuses_odd_intervals(service, pictory, seconds) -> None:
-    """Seconds are above 0, and a day at most."""
+    """An interval is above 0 seconds and at most a day."""
     assert pictory("generate", "A lighthouse", "--poll-every", seconds).code == 2
-    assert service.asked("submit") == 0
+    assert service.received("submit") == 0

@@ -12,16 +12,12 @@ from pictory_async.sandbox import Fault
 
 def fill(service, number: int) -> None:
     """Put images into the history."""
-
-    def add() -> None:
-        for index in range(number):
-            service.sandbox.add_image(f"Picture\t{index}", aspect_ratio="16:9")
-
-    service.do(add)
+    for index in range(number):
+        service.sandbox.add_image(f"Picture\t{index}", aspect_ratio="16:9")
 
 
 def test_writes_lines_with_tabs(service, pictory) -> None:
-    """Newest first, over all pages, one line an image."""
+    """Images of all pages are listed, newest first, one per line."""
     fill(service, 7)
 
     done = pictory("history")
@@ -40,11 +36,11 @@ def test_fetches_no_more_than_the_limit(service, pictory) -> None:
     fill(service, 7)
 
     assert len(pictory("history", "-n", "2").lines) == 2
-    assert service.asked("images") == 1
+    assert service.received("images") == 1
 
 
 def test_json_lines(service, pictory) -> None:
-    """Prompts are whole there."""
+    """Prompts are not altered in JSON."""
     fill(service, 1)
 
     (image,) = map(json.loads, pictory("history", "--json").lines)
@@ -55,7 +51,7 @@ def test_json_lines(service, pictory) -> None:
 
 
 def test_since_takes_local_time_and_zones(service, pictory) -> None:
-    """A naive time is this machine's; one with a zone is what it says."""
+    """A time without a zone is local time."""
     fill(service, 2)
     hour = timedelta(hours=1)
     now = datetime.now().astimezone()
@@ -68,7 +64,7 @@ def test_since_takes_local_time_and_zones(service, pictory) -> None:
 
 @pytest.mark.parametrize("when", ["yesterday", "2026-13-01", "1700000000"])
 def test_since_refuses_what_it_cannot_read(service, pictory, when) -> None:
-    """It says what a date looks like."""
+    """The error shows what a date looks like."""
     done = pictory("history", "--since", when)
 
     assert done.code == 2
@@ -76,7 +72,7 @@ def test_since_refuses_what_it_cannot_read(service, pictory, when) -> None:
 
 
 def test_a_refused_page_is_one_line(service, pictory) -> None:
-    """What was read before it stays."""
+    """Images listed before it stay."""
     fill(service, 5)
     service.sandbox.add_fault(Fault.answer(403, on="images", after=1))
 
@@ -89,7 +85,7 @@ def test_a_refused_page_is_one_line(service, pictory) -> None:
 
 
 def test_stops_quietly_on_a_closed_pipe(service, spawn) -> None:
-    """As before `head`: no complaint, and no page that nobody reads."""
+    """With `head` there is no error message, and no page is fetched in vain."""
     fill(service, 60)
     history = spawn("history")
     assert history.stdout.readline().endswith("Picture 59\n")
@@ -97,9 +93,9 @@ def test_stops_quietly_on_a_closed_pipe(service, spawn) -> None:
 
     assert history.stderr.read() == ""
     assert history.wait() == 0
-    assert service.asked("images") < 20
+    assert service.received("images") < 20
 
 
 def test_without_a_key_it_is_misuse(pictory) -> None:
-    """There is no history of nobody."""
+    """The exit code is 2."""
     assert pictory("history").code == 2

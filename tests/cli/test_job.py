@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -22,14 +24,14 @@ def submit(service):
             async with PictorySession() as session:
                 return (await session.submit(prompt)).job_id
 
-        return service.run(go())
+        return asyncio.run(go())
 
     return start
 
 
-def test_looks_once(service, pictory, submit) -> None:
-    """A job in progress is shown as it stands, after one question."""
-    service.do(service.sandbox.hold)
+def test_polls_once(service, pictory, submit) -> None:
+    """A job in progress is shown as it is, after one poll."""
+    service.sandbox.hold()
     job_id = submit("A lighthouse")
 
     done = pictory("job", job_id)
@@ -40,7 +42,7 @@ def test_looks_once(service, pictory, submit) -> None:
 
 
 def test_shows_a_completed_job(service, pictory, submit) -> None:
-    """Size, credits and URL are what one wants to know."""
+    """Its size, credits and URL are shown."""
     job_id = submit("A lighthouse")
 
     done = pictory("job", job_id)
@@ -56,21 +58,21 @@ def test_shows_a_completed_job(service, pictory, submit) -> None:
     assert url.startswith("http://127.0.0.1")
 
 
-def test_json_tells_the_same(service, pictory, submit) -> None:
-    """The prompt is not known of a job that was started elsewhere."""
+def test_json_has_the_same(service, pictory, submit) -> None:
+    """The prompt of a job that was started elsewhere is not known."""
     job_id = submit("A lighthouse")
 
-    told = json.loads(pictory("job", "--json", job_id).out)
+    item = json.loads(pictory("job", "--json", job_id).out)
 
-    assert told["job_id"] == job_id
-    assert told["state"] == "completed"
-    assert told["credits_used"] == 2
-    assert told["prompt"] is None
-    assert told["error"] is None
+    assert item["job_id"] == job_id
+    assert item["state"] == "completed"
+    assert item["credits_used"] == 2
+    assert item["prompt"] is None
+    assert item["error"] is None
 
 
 def test_saves_what_is_finished(service, pictory, submit) -> None:
-    """With a folder the image is downloaded; a second time nothing is replaced."""
+    """The image is saved in the folder; a second time nothing is replaced."""
     job_id = submit("A lighthouse")
 
     first = pictory("job", job_id, "--output", "here")
@@ -80,12 +82,14 @@ def test_saves_what_is_finished(service, pictory, submit) -> None:
     assert first.lines[0].endswith(f"\there/{job_id}.png")
     assert Path(f"here/{job_id}.png").exists()
     assert again.code == 1
-    assert again.err == f"failed: here/{job_id}.png exists and was not replaced\n"
+    assert (
+        again.err == f"failed: here/{job_id}.png already exists and was not replaced\n"
+    )
 
 
 def test_has_nothing_to_save_yet(service, pictory, submit) -> None:
-    """A folder without --wait is a request that cannot be met before the end."""
-    service.do(service.sandbox.hold)
+    """A folder without --wait cannot be served before the job has ended."""
+    service.sandbox.hold()
     job_id = submit("A lighthouse")
 
     done = pictory("job", job_id, "--output", "here")
@@ -95,13 +99,11 @@ def test_has_nothing_to_save_yet(service, pictory, submit) -> None:
 
 
 def test_waits_for_the_end(service, pictory, submit) -> None:
-    """With --wait several jobs are followed, whatever comes between."""
-    service.do(service.sandbox.hold)
+    """With --wait several jobs are followed, even past a failed poll."""
+    service.sandbox.hold()
     job_ids = [submit("A lighthouse"), submit("A red bicycle")]
     service.sandbox.add_fault(Fault.answer(500, on="job"))
-    service.loop.call_soon_threadsafe(
-        service.loop.call_later, 0.2, service.sandbox.release
-    )
+    threading.Timer(0.2, service.sandbox.release).start()
 
     done = pictory("job", "--wait", *job_ids, "-o", "here", *FAST)
 
@@ -110,8 +112,8 @@ def test_waits_for_the_end(service, pictory, submit) -> None:
     assert len(list(Path("here").iterdir())) == 2
 
 
-def test_a_failed_job_is_the_exit_code_1(service, pictory, submit) -> None:
-    """The state is told as an answer, and the reason as an error."""
+def test_a_failed_job_gives_the_exit_code_1(service, pictory, submit) -> None:
+    """Its state is a result, and the reason an error."""
     service.sandbox.fail_next()
     job_id = submit("A lighthouse")
 
@@ -123,7 +125,7 @@ def test_a_failed_job_is_the_exit_code_1(service, pictory, submit) -> None:
 
 
 def test_an_unknown_job_is_one_line(service, pictory) -> None:
-    """There is nothing to show."""
+    """Nothing is written to standard output."""
     done = pictory("job", "no-such-job")
 
     assert done.code == 1
@@ -135,7 +137,7 @@ def test_an_unknown_job_is_one_line(service, pictory) -> None:
 def test_a_cleaned_job_points_to_the_history(service, pictory, submit) -> None:
     """The image may still be there."""
     job_id = submit("A lighthouse")
-    service.do(lambda: service.sandbox.clean(job_id))
+    service.sandbox.clean(job_id)
 
     done = pictory("job", job_id)
 
@@ -143,8 +145,8 @@ def test_a_cleaned_job_points_to_the_history(service, pictory, submit) -> None:
     assert "`pictory history`" in done.err
 
 
-def test_no_answer_is_not_taken_for_in_progress(service, pictory, submit) -> None:
-    """One look that heard nothing has nothing to say about the job."""
+def test_no_answer_does_not_mean_in_progress(service, pictory, submit) -> None:
+    """A poll without an answer leaves the state unknown."""
     job_id = submit("A lighthouse")
     service.sandbox.add_fault(Fault.drop(on="job", times=None))
 
@@ -155,8 +157,8 @@ def test_no_answer_is_not_taken_for_in_progress(service, pictory, submit) -> Non
     assert json.loads(done.out)["error"]["type"] == "TransportError"
 
 
-def test_what_cannot_be_an_id_is_told(service, pictory) -> None:
-    """It never leaves this machine."""
+def test_what_cannot_be_an_id_is_refused(service, pictory) -> None:
+    """Nothing is sent."""
     done = pictory("job", "..")
 
     assert done.code == 1

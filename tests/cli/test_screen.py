@@ -1,25 +1,21 @@
-"""What people see on a terminal."""
+"""Live progress on a terminal."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
-from pictory_async.cli._screen import Layout
+from pictory_async.cli._screen import Layout, LiveView
 from pictory_async.sandbox import Fault
+from tests.cli.terminal import FakeTerminal
 
 FAST = ("--poll-every", "0.05")
-
-
-class FakeTerminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
 
 
 @pytest.fixture
@@ -31,15 +27,15 @@ def stdout(monkeypatch: pytest.MonkeyPatch) -> FakeTerminal:
     return FakeTerminal()
 
 
-def test_shows_what_is_in_progress_and_what_is_over(service, terminal) -> None:
+def test_shows_what_is_in_progress_and_what_has_ended(service, terminal) -> None:
     """Each prompt has its line: first with its state, then with its file."""
-    service.do(service.sandbox.hold)
+    service.sandbox.hold()
     screen = terminal("generate", "A lighthouse [bold]", "A red bicycle", *FAST)
     screen.read_until("A lighthouse [bold]")
     screen.read_until("in progress")
     screen.read_until("0 of 2 done")
 
-    service.do(service.sandbox.release)
+    service.sandbox.release()
 
     assert screen.wait() == 0
     for job_id in service.sandbox.jobs:
@@ -49,7 +45,7 @@ def test_shows_what_is_in_progress_and_what_is_over(service, terminal) -> None:
 
 
 def test_a_narrow_terminal_keeps_paths_whole(service, terminal) -> None:
-    """A path gets a line of its own there."""
+    """A path gets a line of its own."""
     screen = terminal("generate", "A very long prompt " * 5, *FAST, size=(60, 20))
 
     assert screen.wait() == 0
@@ -59,7 +55,7 @@ def test_a_narrow_terminal_keeps_paths_whole(service, terminal) -> None:
 
 
 def test_a_dumb_terminal_gets_lines(service, terminal) -> None:
-    """Without cursor movements there is no live view."""
+    """A terminal that cannot move the cursor gets no live view."""
     screen = terminal("generate", "A lighthouse", *FAST, TERM="dumb")
 
     assert screen.wait() == 0
@@ -68,7 +64,7 @@ def test_a_dumb_terminal_gets_lines(service, terminal) -> None:
 
 
 def test_no_color_is_respected(service, terminal) -> None:
-    """The view moves, and has no colors."""
+    """The live view has no colors then."""
     screen = terminal("generate", "A lighthouse", *FAST, NO_COLOR="1")
 
     assert screen.wait() == 0
@@ -77,7 +73,7 @@ def test_no_color_is_respected(service, terminal) -> None:
 
 
 def test_a_failure_says_why(service, terminal) -> None:
-    """The reason stands below its prompt, on one terminal with the rest."""
+    """The reason stands below its prompt."""
     service.sandbox.fail_next(message="Too [odd]")
     screen = terminal("generate", "A lighthouse", *FAST)
 
@@ -87,10 +83,10 @@ def test_a_failure_says_why(service, terminal) -> None:
     assert "1 failed" in screen.text
 
 
-def test_failures_go_to_standard_error_if_that_is_elsewhere(
+def test_failures_go_to_standard_error_if_it_is_redirected(
     service, pictory, stdout
 ) -> None:
-    """The screen shows images; a file gets the errors."""
+    """The screen shows the images, the file gets the errors."""
     service.sandbox.fail_next()
 
     done = pictory("generate", "A lighthouse", "A red bicycle", *FAST, stdout=stdout)
@@ -102,7 +98,7 @@ def test_failures_go_to_standard_error_if_that_is_elsewhere(
 
 
 def test_more_prompts_than_rows(service, pictory, stdout, monkeypatch) -> None:
-    """What does not fit is counted."""
+    """Prompts that do not fit are counted."""
     monkeypatch.setenv("LINES", "8")
     service.sandbox.add_fault(Fault.slow(0.3, on="submit", times=None))
 
@@ -115,17 +111,17 @@ def test_more_prompts_than_rows(service, pictory, stdout, monkeypatch) -> None:
     assert stdout.getvalue().count("✓") == 9
 
 
-def test_tells_what_is_asked_again(service, pictory, stdout) -> None:
-    """A service that does not answer is no mystery."""
+def test_shows_what_is_retried(service, pictory, stdout) -> None:
+    """The reason why nothing moves is shown."""
     service.sandbox.add_fault(Fault.answer(500, on="job", times=4))
 
     assert pictory("generate", "A lighthouse", *FAST, stdout=stdout).code == 0
-    assert "asking again: GET /v1/jobs/" in stdout.getvalue()
+    assert "retrying: GET /v1/jobs/" in stdout.getvalue()
     assert "downloading" in stdout.getvalue() or "in progress" in stdout.getvalue()
 
 
 def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
-    """A line for each fact; two jobs have a space between them."""
+    """Each fact has a line; a blank line separates two jobs."""
     pictory("generate", "A lighthouse", "A red bicycle", *FAST, stdout=stdout)
     one, two = service.sandbox.jobs
     stdout.truncate(0)
@@ -143,9 +139,9 @@ def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
 
 @pytest.mark.parametrize(("columns", "names"), [(100, 3), (56, 2), (40, 1), (20, 0)])
 def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
-    """Columns go as it gets narrow; a prompt is a link, never markup."""
+    """A narrow table leaves out columns; a prompt is a link, never markup."""
     os.environ["COLUMNS"] = str(columns)  # the fixture puts it back
-    service.do(lambda: service.sandbox.add_image("A [red]\x1b[1mlong" + "g" * 99))
+    service.sandbox.add_image("A [red]\x1b[1mlong" + "g" * 99)
 
     assert pictory("history", stdout=stdout).code == 0
 
@@ -158,9 +154,43 @@ def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
 
 @pytest.mark.parametrize("width", [10, 30, 60, 80, 200])
 def test_lines_fit_their_terminal(width) -> None:
-    """Titles take what is left, and never nothing."""
+    """Titles take the columns that are left, and always some."""
     layout = Layout.fit(width, 120, Path("pictures"))
 
     assert layout.title >= 4
     assert layout.wide == (width > 80)
     assert width < 40 or 2 + layout.title + 2 + 7 + 2 + 11 < width
+
+
+@pytest.mark.looptime
+async def test_a_live_view_is_redrawn_while_it_is_open() -> None:
+    """It is drawn at once and at each interval; once closed, its task has ended."""
+    drawn: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    class Example(LiveView[object]):
+        """A view of one line."""
+
+        def ended(self, shown) -> None:
+            """Do nothing."""
+
+        def summarize(self, lines) -> None:
+            """Do nothing."""
+
+        def render(self) -> Text:
+            """Record the time."""
+            drawn.append(loop.time())
+            return Text("so far")
+
+    before = asyncio.all_tasks()
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=40)
+    async with Example(0.5, console):
+        await asyncio.sleep(1.2)
+        names = {task.get_name() for task in asyncio.all_tasks() - before}
+    assert names == {"pictory-screen"}
+    assert asyncio.all_tasks() == before
+    assert {0.0, 0.5, 1.0} <= {round(moment - drawn[0], 3) for moment in drawn}
+    # The last line is empty: that is where a terminal echoes ^C.
+    assert "so far" in out.getvalue().replace("\r", "").split("\n")[0]
+    assert out.getvalue().count("\n") > 0

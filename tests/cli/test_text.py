@@ -1,25 +1,13 @@
-"""Words for people."""
+"""Text for people."""
 
 from __future__ import annotations
 
-import io
-import json
 from decimal import Decimal
 
 import pytest
 
-from pictory_async import (
-    DownloadError,
-    GeneratedImage,
-    JobTimeoutError,
-    PictoryError,
-    SessionClosedError,
-)
-from pictory_async.cli._output import Lines
-from pictory_async.cli._text import count, credits_of, plain, size
-from pictory_async.cli._views import summary
-from pictory_async.cli._words import error_data, explain
-from pictory_async.cli._work import Item
+from pictory_async import GeneratedImage
+from pictory_async.cli._text import cost, count, credits_of, one_line, size
 
 
 @pytest.mark.parametrize(
@@ -32,16 +20,16 @@ from pictory_async.cli._work import Item
         ("👩\u200d🚀 [b]", "👩\u200d🚀 [b]"),
     ],
 )
-def test_plain(text, shown) -> None:
-    """One line, harmless, and otherwise as it was."""
-    assert plain(text) == shown
+def test_one_line(text, shown) -> None:
+    """Text becomes one harmless line, and otherwise stays as it was."""
+    assert one_line(text) == shown
 
 
 @pytest.mark.parametrize("length", [11, 39, 40, 41, 1000])
-def test_plain_cuts(length) -> None:
-    """What is longer than its limit ends in an ellipsis."""
-    assert plain("x" * length, limit=10) == "x" * 9 + "…"
-    assert plain("x" * 10, limit=10) == "x" * 10
+def test_one_line_cuts(length) -> None:
+    """Text longer than its limit ends in an ellipsis."""
+    assert one_line("x" * length, limit=10) == "x" * 9 + "…"
+    assert one_line("x" * 10, limit=10) == "x" * 10
 
 
 @pytest.mark.parametrize(
@@ -51,74 +39,23 @@ def test_plain_cuts(length) -> None:
         (0, "0 images"),
         (Decimal("0.60"), "0.6 images"),
         (Decimal(20), "20 images"),
+        (1000, "1,000 images"),
+        (Decimal("1234.5"), "1,234.5 images"),
     ],
 )
 def test_count(number, text) -> None:
-    """Numbers agree with their noun and have no zeros to spare."""
+    """Nouns agree with their number, which has no trailing zeros."""
     assert count(number, "image") == text
 
 
 def test_what_the_service_did_not_say_is_empty() -> None:
-    """None is never written."""
+    """None is never written out."""
     image = GeneratedImage(job_id="a", url="https://example.com/a.png")
 
     assert (size(image), credits_of(image)) == ("", "")
 
 
-def test_unknown_credits_are_at_least_those_known() -> None:
-    """A summary does not claim more than it knows."""
-    url = "https://example.com/a.png"
-    items = [
-        Item("a", image=GeneratedImage(job_id="a", url=url, credits_used=Decimal(2))),
-        Item("b", image=GeneratedImage(job_id="b", url=url)),
-    ]
-
-    assert "2 images, at least 2 credits" in summary(items)
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("2", "2"),
-        ("0.6", "0.6"),
-        ("0.1000000000000000000001", '"0.1000000000000000000001"'),
-    ],
-)
-def test_json_loses_nothing(value, written) -> None:
-    """A decimal is a number where that is exact."""
-    stream = io.StringIO()
-    Lines(stream).write_json({"a": Decimal(value)})
-
-    assert stream.getvalue() == f'{{"a": {written}}}\n'
-
-
-def test_json_refuses_what_it_cannot_write() -> None:
-    """A defect is not hidden."""
-    with pytest.raises(TypeError):
-        Lines(io.StringIO()).write_json({"a": object()})
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (JobTimeoutError(job_id="j1"), "pictory job j1 --wait"),
-        (SessionClosedError(), "nothing was created"),
-        (SessionClosedError(job_id="j1"), "job j1 is still in progress"),
-        (DownloadError("gone", url="https://e.com/a"), "was not saved"),
-        (FileExistsError(17, "x", "part", None, "a.png"), "a.png exists"),
-        (PermissionError(13, "Permission denied", "here"), "Permission denied: here"),
-        (OSError(28, "No space left"), "No space left"),
-        (PictoryError(), "PictoryError"),
-    ],
-)
-def test_errors_say_what_to_do(error, words) -> None:
-    """In terms of this command, on one line."""
-    assert words in explain(error)
-
-
-def test_error_data_is_json() -> None:
-    """Only what is known is there."""
-    data = error_data(DownloadError("gone", url="https://e.com/a", status=404))
-
-    assert json.loads(json.dumps(data))["status"] == 404
-    assert set(data) == {"type", "message", "status"}
+def test_cost_is_a_lower_bound_if_amounts_are_missing() -> None:
+    """A total does not claim more than is known."""
+    assert cost(Decimal(2), exact=True) == "2 credits"
+    assert cost(Decimal(2), exact=False) == "at least 2 credits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from pictory_async.sandbox import Sandbox
-
-from .client import Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
+from tests.sandbox.client import Client, Serve
 
 
 @pytest.fixture(name="serve")

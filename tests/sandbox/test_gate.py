@@ -1,4 +1,4 @@
-"""Which fault hits which request, and how many get through the rate limit."""
+"""The gate: faults, rate limit and chaos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pictory_async.sandbox import EndpointKind, Fault, SeenRequest, Throttle
-from pictory_async.sandbox._gate import FaultPlan, Gate, TokenBucket
+from pictory_async.sandbox._gate import FaultScript, Gate, TokenBucket
 
 
 def seen(kind: EndpointKind = "job", at: float = 0.0) -> SeenRequest:
@@ -17,46 +17,46 @@ def seen(kind: EndpointKind = "job", at: float = 0.0) -> SeenRequest:
 
 def test_fault_hits_once_by_default() -> None:
     """A fault is used up by one request."""
-    plan, fault = FaultPlan(), Fault.drop()
-    plan.add(fault)
-    assert [plan.take(seen()), plan.take(seen())] == [fault, None]
-    assert plan.faults == []
+    script, fault = FaultScript(), Fault.drop()
+    script.add(fault)
+    assert [script.take(seen()), script.take(seen())] == [fault, None]
+    assert script.faults == []
 
 
 def test_fault_hits_its_endpoint() -> None:
     """A fault on one endpoint leaves the others alone."""
-    plan, fault = FaultPlan(), Fault.drop(on="submit")
-    plan.add(fault)
-    assert plan.take(seen("job")) is None
-    assert plan.faults == [fault]
-    assert plan.take(seen("submit")) is fault
+    script, fault = FaultScript(), Fault.drop(on="submit")
+    script.add(fault)
+    assert script.take(seen("job")) is None
+    assert script.faults == [fault]
+    assert script.take(seen("submit")) is fault
 
 
 def test_times_and_after() -> None:
     """A fault lets *after* matching requests pass and hits *times* of them."""
-    plan = FaultPlan()
-    plan.add(Fault.drop(on="job", after=2, times=2))
+    script = FaultScript()
+    script.add(Fault.drop(on="job", after=2, times=2))
     kinds: list[EndpointKind] = ["job", "file", "job", "job", "job", "job"]
-    hits = [plan.take(seen(kind)) is not None for kind in kinds]
+    hits = [script.take(seen(kind)) is not None for kind in kinds]
     assert hits == [False, False, False, True, True, False]
 
 
 def test_endless_fault() -> None:
-    """A fault without a number goes on until the faults are cleared."""
-    plan = FaultPlan()
-    plan.add(Fault.drop(times=None))
-    assert all(plan.take(seen()) for _ in range(50))
-    plan.clear()
-    assert plan.take(seen()) is None
+    """A fault without a number hits until the faults are cleared."""
+    script = FaultScript()
+    script.add(Fault.drop(times=None))
+    assert all(script.take(seen()) for _ in range(50))
+    script.clear()
+    assert script.take(seen()) is None
 
 
 def test_first_fault_wins_and_all_count() -> None:
-    """A request one fault hits is counted by the *after* of those behind it."""
-    plan = FaultPlan()
+    """A request that one fault hits also counts towards *after* of the later ones."""
+    script = FaultScript()
     first, second = Fault.drop(times=2), Fault.hang(after=2)
-    plan.add(first)
-    plan.add(second)
-    assert [plan.take(seen()) for _ in range(3)] == [first, first, second]
+    script.add(first)
+    script.add(second)
+    assert [script.take(seen()) for _ in range(3)] == [first, first, second]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_senseless_fault(options: dict[str, float]) -> None:
 
 
 def test_answers() -> None:
-    """A scripted answer has the body given, or the one a gateway has for its status."""
+    """A scripted answer has the given body, or that of a gateway for its status."""
 
     def body(fault: Fault) -> tuple[int, bytes, str]:
         assert fault.reply is not None
@@ -105,8 +105,8 @@ def test_retry_after(value: float | str, header: str) -> None:
 
 
 def through(bucket: TokenBucket, *times: float) -> list[bool]:
-    """Return which of the requests at *times* get through."""
-    return [bucket.refuse(at) is None for at in times]
+    """Return which of the requests at *times* are admitted."""
+    return [bucket.refusal(at) is None for at in times]
 
 
 def test_bucket() -> None:
@@ -125,7 +125,7 @@ def test_bucket_does_not_overflow() -> None:
 
 
 def test_bucket_takes_late_requests() -> None:
-    """A request that arrived before the last one earns nothing twice."""
+    """A request that arrived before the last one earns no tokens twice."""
     bucket = TokenBucket(Throttle(1))
     assert through(bucket, 5.0, 4.0, 5.5, 6.0) == [True, False, False, True]
 
@@ -133,14 +133,14 @@ def test_bucket_takes_late_requests() -> None:
 def test_throttled_answers() -> None:
     """The answer beyond the limit is as configured."""
     plain = TokenBucket(Throttle(1))
-    plain.refuse(0)
-    reply = plain.refuse(0)
+    plain.refusal(0)
+    reply = plain.refusal(0)
     assert reply is not None
     assert (reply.status, dict(reply.headers)) == (429, {})
     assert json.loads(reply.body) == {"message": "Too Many Requests"}
     html = TokenBucket(Throttle(1, status=503, retry_after=7, html=True))
-    html.refuse(0)
-    reply = html.refuse(0)
+    html.refusal(0)
+    reply = html.refusal(0)
     assert reply is not None
     assert (reply.status, reply.headers["Retry-After"]) == (503, "7")
     assert (reply.content_type, reply.body[:6]) == ("text/html", b"<html>")
@@ -158,24 +158,24 @@ def test_gate_order() -> None:
     chaos = Fault.hang()
     gate = Gate(throttle=Throttle(1), chaos=lambda _: chaos)
     scripted = Fault.drop(on="job")
-    gate.plan.add(scripted)
-    assert gate.judge(seen()) is scripted
-    refused = gate.judge(seen())
+    gate.script.add(scripted)
+    assert gate.fault_for(seen()) is scripted
+    refused = gate.fault_for(seen())
     assert refused.reply is not None
     assert (refused.reply.status, refused.handled) == (429, False)
-    assert gate.judge(seen(at=1.0)) is chaos
+    assert gate.fault_for(seen(at=1.0)) is chaos
     assert gate.throttled == 1
 
 
 def test_gate_does_not_limit_files() -> None:
-    """Files come from another host, so the limit of the API is not theirs."""
+    """Files come from another host, to which the limit of the API does not apply."""
     gate = Gate(throttle=Throttle(1), chaos=None)
-    assert all(gate.judge(seen("file")) == Fault() for _ in range(9))
+    assert all(gate.fault_for(seen("file")) == Fault() for _ in range(9))
     assert gate.throttled == 0
 
 
 def test_open_gate() -> None:
-    """Without faults, limit and chaos nothing happens to a request."""
+    """Without faults, limit and chaos a request passes unchanged."""
     gate = Gate(throttle=None, chaos=lambda _: None)
-    assert gate.judge(seen()) == Fault()
+    assert gate.fault_for(seen()) == Fault()
     assert gate.throttled == 0

@@ -30,7 +30,7 @@ def image(number: int) -> ImageView:
 
 
 def history(images: int) -> History:
-    """Return a history of so many images."""
+    """Return a history of *images* images."""
     made = History("owner")
     for number in range(images):
         made.add(image(number))
@@ -38,7 +38,7 @@ def history(images: int) -> History:
 
 
 def test_empty() -> None:
-    """Without images there is one page, empty, and no key."""
+    """An empty history is one empty page without a key."""
     assert history(0).page(None, 100) == ([], None)
 
 
@@ -51,7 +51,7 @@ def test_newest_first() -> None:
 
 
 def test_full_last_page_has_no_key() -> None:
-    """A key is there only if another image follows."""
+    """A page has a key only if another image follows."""
     made = history(4)
     _, key = made.page(None, 2)
     images, end = made.page(key, 2)
@@ -76,7 +76,7 @@ def test_find() -> None:
 
 
 def test_keys_need_encoding() -> None:
-    """Over many keys all three signs occur that a query must percent-encode."""
+    """All three characters that a query must percent-encode occur in the keys."""
     made = history(100)
     keys = [made.page(None, size)[1] or "" for size in range(1, 100)]
     assert all(sign in "".join(keys) for sign in "=+/")
@@ -102,13 +102,13 @@ def forged(**parts: object) -> str:
     ],
 )
 def test_bad_key(key: str) -> None:
-    """A key that was not issued is refused, also one that names an image."""
+    """A key that was not issued is refused, even one that names an image."""
     with pytest.raises(BadPageKey):
         history(1).page(key, 100)
 
 
 def test_plus_turned_blank() -> None:
-    """A key whose plus signs became blanks in a query is refused."""
+    """A key whose plus signs became spaces in a query is refused."""
     made = history(100)
     keys = [made.page(None, size)[1] or "" for size in range(1, 100)]
     plus = next(key for key in keys if "+" in key)

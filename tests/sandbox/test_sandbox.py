@@ -1,10 +1,9 @@
-"""The documented behaviour, row by row, and the life of a sandbox."""
+"""The documented behavior, and the lifetime of a sandbox."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,10 +12,8 @@ import aiohttp
 import pytest
 
 from pictory_async.sandbox import Behavior, ImageView, Sandbox
+from tests.sandbox.client import PROMPT, Client, Serve
 
-from .client import PROMPT, Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 UNAUTHORIZED = (401, {"message": "Unauthorized"})
 NOT_FOUND = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
 
@@ -24,21 +21,21 @@ NOT_FOUND = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
 class TestAccess:
     @pytest.mark.parametrize("key", ["", "pictai_wrong", "Bearer {}", "bearer {}"])
     async def test_bad_key(self, serve: Serve, key: str) -> None:
-        """Every endpoint refuses a key that is not the raw one (rows 1 and 2)."""
+        """Every endpoint refuses anything but the raw key."""
         sandbox, client = await serve()
         headers = {"Authorization": key.format(sandbox.api_key)}
         for path in ("/v1/aistudio/images", "/v1/jobs/1", "/v1/nothing"):
             assert await client.send("GET", path, headers=headers) == UNAUTHORIZED
 
     async def test_missing_key(self, serve: Serve) -> None:
-        """No key is a wrong key, and is noticed before a bad body (row 1)."""
+        """A missing key is a wrong key, and is noticed before a bad body."""
         sandbox, _ = await serve()
         url = f"{sandbox.base_url}/v1/aistudio/images"
         async with aiohttp.ClientSession() as http, http.post(url) as answer:
             assert (answer.status, await answer.json()) == UNAUTHORIZED
 
     async def test_bearer_accepted(self, serve: Serve) -> None:
-        """A switch lets the prefix pass, and the raw key as well (row 2)."""
+        """An option accepts the prefix, and still the raw key."""
         sandbox, client = await serve(behavior=Behavior(bearer="accept"))
         headers = {"Authorization": f"Bearer {sandbox.api_key}"}
         assert (await client.page())[0] == 200
@@ -57,7 +54,7 @@ class TestAccess:
     async def test_blocked_user_agent(
         self, serve: Serve, form: Any, kind: str, text: str
     ) -> None:
-        """The bot protection comes before the key, and speaks no JSON (row 3)."""
+        """The bot protection comes before the key, and does not answer in JSON."""
         sandbox, client = await serve(behavior=Behavior(blocked_body=form))
         headers = {"User-Agent": "Python-urllib/3.11", "Authorization": "wrong"}
         url = f"{sandbox.base_url}/v1/aistudio/images"
@@ -67,7 +64,7 @@ class TestAccess:
             assert text in await answer.text()
 
     async def test_blocked_user_agents_can_be_chosen(self, serve: Serve) -> None:
-        """Which agents are blocked is a switch; also none (row 3)."""
+        """An option says which agents are blocked, if any."""
         _, strict = await serve(behavior=Behavior(blocked_user_agents=("Python/",)))
         url = f"{strict.base_url}/v1/aistudio/images"
         async with strict.http.get(url) as answer:
@@ -87,7 +84,7 @@ class TestAccess:
         ],
     )
     async def test_unknown_route(self, serve: Serve, method: str, path: str) -> None:
-        """A path or method the gateway does not know gets its own answer."""
+        """A path or method that the gateway does not know gets an answer of its own."""
         _, client = await serve()
         expected = (403, {"message": "Missing Authentication Token"})
         assert await client.send(method, path) == expected
@@ -102,7 +99,7 @@ class TestAccess:
 
 class TestSubmit:
     async def test_accepted(self, serve: Serve) -> None:
-        """A good request is answered 200 with a job id and nothing else (row 7)."""
+        """A good request is answered 200 with a job id and nothing else."""
         sandbox, client = await serve()
         status, body = await client.submit(style="vintage", unknown=1)
         (job_id,) = sandbox.jobs
@@ -112,7 +109,7 @@ class TestSubmit:
         assert sandbox.job(job_id).request == request
 
     async def test_refused(self, serve: Serve) -> None:
-        """A bad request is answered 400 and names every bad field (row 8)."""
+        """A bad request is answered 400 and names every bad field."""
         sandbox, client = await serve()
         status, body = await client.submit(prompt="x", model="y")
         assert (status, body["code"]) == (400, "INVALID_REQUEST_BODY")
@@ -122,14 +119,14 @@ class TestSubmit:
         assert sandbox.jobs == {}
 
     async def test_not_json(self, serve: Serve) -> None:
-        """A form is not JSON (row 8)."""
+        """A form is not JSON."""
         _, client = await serve()
         status, body = await client.send("POST", "/v1/aistudio/images", data={"a": 1})
         assert (status, body["fields"][0]["name"]) == (400, "Content-Type")
 
     @pytest.mark.parametrize("switch", [400, 402, 403])
     async def test_no_credits_refused(self, serve: Serve, switch: Any) -> None:
-        """What cannot be paid is refused, and costs nothing (row 10)."""
+        """A request that cannot be paid for is refused, and costs nothing."""
         behavior = Behavior(insufficient_credits=switch)
         sandbox, client = await serve(credits=2.5, behavior=behavior)
         await client.job()
@@ -139,7 +136,7 @@ class TestSubmit:
         assert sandbox.credits_left == Decimal("0.5")
 
     async def test_no_credits_failed(self, serve: Serve) -> None:
-        """What cannot be paid may be accepted and fail (row 10)."""
+        """A request that cannot be paid for may be accepted, and its job fail."""
         sandbox, client = await serve(credits=1, duration=0)
         _, body = await client.poll(await client.job())
         assert body["data"]["error_code"] == "INSUFFICIENT_CREDITS"
@@ -150,7 +147,7 @@ class TestSubmit:
 class TestJob:
     @pytest.mark.looptime
     async def test_course(self, serve: Serve) -> None:
-        """A job is in progress for its duration, then completed (rows 18 and 19)."""
+        """A job is in progress for its duration, then completed."""
         sandbox, client = await serve(duration=10)
         job_id = await client.job(model="flux-schnell", aspectRatio="16:9")
         running = {"job_id": job_id, "success": True, "data": {"status": "in-progress"}}
@@ -183,13 +180,13 @@ class TestJob:
         assert view.ended_at == pytest.approx(view.submitted_at + 10)
 
     async def test_whole_credits_are_whole(self, serve: Serve) -> None:
-        """A price without a fraction is an integer in JSON (row 19)."""
+        """A whole price is an integer in JSON."""
         _, client = await serve(duration=0)
         _, body = await client.poll(await client.job())
         assert repr(body["data"]["aiCreditsUsed"]) == "2"
 
     async def test_failed(self, serve: Serve) -> None:
-        """A failed job is HTTP 200 with success false (row 21)."""
+        """A failed job is HTTP 200 with success false."""
         sandbox, client = await serve(duration=0)
         sandbox.fail_next(code="BROKEN", message="It broke")
         job_id = await client.job()
@@ -206,14 +203,14 @@ class TestJob:
     async def test_unknown(
         self, serve: Serve, switch: Any, status: int, empty: bool
     ) -> None:
-        """A job nobody knows gets one of the documented answers (rows 22 and 23)."""
+        """An unknown job gets one of the documented answers."""
         sandbox, client = await serve(behavior=Behavior(unknown_job=switch))
         body = {"job_id": "nobody", "success": False, "data": NOT_FOUND}
         assert await client.poll("nobody") == (status, None if empty else body)
         assert sandbox.polls("nobody") == 1
 
     async def test_cleaned(self, serve: Serve) -> None:
-        """A cleaned job says so, or is unknown (row 24)."""
+        """A cleaned job is answered with its state, or like an unknown one."""
         for switch, expected in (
             ("cleaned", (200, {"status": "cleaned"})),
             ("unknown", (404, NOT_FOUND)),
@@ -227,7 +224,7 @@ class TestJob:
             assert (status, body["data"]) == expected
 
     async def test_by_hand(self, serve: Serve) -> None:
-        """A test can move jobs as it likes."""
+        """A test can put jobs into any state."""
         sandbox, client = await serve(duration=float("inf"))
         first, second = await client.job(), await client.job()
         sandbox.set_state(first, "paused")
@@ -251,7 +248,7 @@ class TestJob:
         assert (await client.poll(job_id))[1]["data"]["status"] == "completed"
 
     async def test_any_answer(self, serve: Serve) -> None:
-        """Polls can be answered with any bytes, for a while or for ever."""
+        """Polls can be answered with any bytes, a number of times or always."""
         sandbox, client = await serve(duration=0)
         job_id = await client.job()
         sandbox.answer_job(job_id, {"data": "in-progress"}, times=1)
@@ -275,13 +272,13 @@ class TestJob:
 
 class TestHistory:
     async def test_empty(self, serve: Serve) -> None:
-        """Without images there is an empty list and no key (row 13)."""
+        """An empty history is an empty list without a key."""
         _, client = await serve()
         assert await client.page() == (200, {"items": []})
 
     @pytest.mark.looptime
     async def test_item(self, serve: Serve) -> None:
-        """An item has the documented fields, the optional ones if asked for."""
+        """An item has the documented fields, and optional ones that were requested."""
         sandbox, client = await serve(duration=10)
         reference = "https://example.com/a.png"
         await client.job(style="artistic", referenceImageUrl=reference)
@@ -308,7 +305,7 @@ class TestHistory:
 
     @pytest.mark.looptime
     async def test_dates(self, serve: Serve) -> None:
-        """The calendar goes on with the loop's clock."""
+        """Dates follow the loop's clock."""
         sandbox, client = await serve()
         sandbox.add_image(PROMPT)
         await asyncio.sleep(90)
@@ -319,7 +316,7 @@ class TestHistory:
         assert newest == "2026-04-04T06:05:08.665Z"
 
     async def test_pages(self, serve: Serve) -> None:
-        """Pages follow from their keys, and the last has none (rows 11 and 12)."""
+        """Pages follow from their keys, and the last has none."""
         sandbox, client = await serve()
         made = [sandbox.add_image(f"Image {number}").id for number in range(250)]
         found, key, sizes = [], None, []
@@ -335,7 +332,7 @@ class TestHistory:
         assert found == made[::-1]
 
     async def test_small_pages(self, serve: Serve) -> None:
-        """Tests need not make hundreds of images to see a second page."""
+        """A test can see a second page without hundreds of images."""
         sandbox, client = await serve(page_size=2)
         for _ in range(3):
             sandbox.add_image(PROMPT)
@@ -343,12 +340,12 @@ class TestHistory:
 
     @pytest.mark.parametrize("status", [400, 500])
     async def test_bad_key(self, serve: Serve, status: Any) -> None:
-        """A key that was never issued is an error of one kind or another (row 14)."""
+        """A key that was never issued is an error of one kind or another."""
         _, client = await serve(behavior=Behavior(bad_page_key=status))
         assert (await client.page("nonsense"))[0] == status
 
     async def test_added_image(self, serve: Serve) -> None:
-        """An image from elsewhere is listed like any other, and must be possible."""
+        """An added image is listed like any other, and is validated."""
         sandbox, _ = await serve()
         image = sandbox.add_image(PROMPT, style="cartoon", aspect_ratio="9:16")
         assert sandbox.images == [image]
@@ -368,7 +365,7 @@ class TestLife:
         await asyncio.create_task(sandbox.aclose())
 
     async def test_not_started(self) -> None:
-        """Before the start there is no address and no time."""
+        """Before the start it has neither an address nor a time."""
         sandbox = Sandbox()
         with pytest.raises(RuntimeError, match="start"):
             _ = sandbox.base_url
@@ -377,13 +374,13 @@ class TestLife:
         await sandbox.aclose()
 
     async def test_started_twice(self, serve: Serve) -> None:
-        """It runs once."""
+        """A running sandbox cannot be started."""
         sandbox, _ = await serve()
         with pytest.raises(RuntimeError, match="already"):
             await sandbox.start()
 
     async def test_port_taken(self, serve: Serve) -> None:
-        """A taken port is said at the start, which can be tried again."""
+        """A taken port is an error of the start, which can be tried again."""
         sandbox, client = await serve()
         port = int(sandbox.base_url.split("/")[2].split(":")[1])
         other = Sandbox(port=port, pictures=False)
@@ -395,7 +392,7 @@ class TestLife:
             assert other.base_url == sandbox.base_url
 
     async def test_outage(self, serve: Serve) -> None:
-        """Closed, it refuses connections; started again, it knows its jobs."""
+        """It refuses connections while closed, and keeps its jobs."""
         sandbox, client = await serve()
         job_id, url = await client.job(), sandbox.base_url
         await sandbox.aclose()
@@ -406,7 +403,7 @@ class TestLife:
         assert (await client.poll(job_id))[0] == 200
 
     def test_another_loop(self) -> None:
-        """It stays in its loop, and its records can be read when that is over."""
+        """It stays in its loop; its records can be read after the loop has ended."""
         sandbox = Sandbox(pictures=False)
 
         async def once() -> None:
@@ -423,12 +420,12 @@ class TestLife:
         [{"page_size": 0}, {"page_size": 101}, {"started_at": datetime(2026, 4, 4)}],  # noqa: DTZ001 - what is tested
     )
     def test_senseless_options(self, options: dict[str, Any]) -> None:
-        """What makes no sense is refused at once."""
+        """Invalid options are refused by the constructor."""
         with pytest.raises(ValueError, match=r"page_size|started_at"):
             Sandbox(**options)
 
     async def test_calendar_starts_now(self) -> None:
-        """Without a date given images are dated today."""
+        """By default images are dated today."""
         async with Sandbox(pictures=False) as sandbox:
             sandbox.add_image(PROMPT)
             client = Client(sandbox.base_url, sandbox.api_key)

@@ -1,11 +1,10 @@
-"""What goes wrong on the wire."""
+"""Faults on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -14,10 +13,8 @@ import pytest
 from pictory_async.sandbox import Fault, Sandbox, SeenRequest, Throttle
 from pictory_async.sandbox._replies import Reply
 from pictory_async.sandbox._server import Server
+from tests.sandbox.client import PROMPT, Serve
 
-from .client import PROMPT, Client
-
-Serve = Callable[..., Awaitable[tuple[Sandbox, Client]]]
 IMAGES = "/pictoryapis/v1/aistudio/images"
 
 
@@ -27,14 +24,14 @@ def now() -> float:
 
 
 async def arrived(sandbox: Sandbox) -> None:
-    """Wait until a request is in the hands of the sandbox."""
-    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox tells nobody
+    """Wait until a request has arrived at the sandbox."""
+    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox has no events
         await asyncio.sleep(0)
     await asyncio.sleep(0.01)
 
 
 async def test_answer(serve: Serve) -> None:
-    """A scripted answer comes as it was written, and the request does nothing."""
+    """A scripted answer is sent as written, and the request has no effect."""
     sandbox, client = await serve()
     sandbox.add_fault(
         Fault.answer(429, body={"a": 1}, retry_after=3, headers={"X-Note": "b"})
@@ -48,7 +45,7 @@ async def test_answer(serve: Serve) -> None:
 
 
 async def test_answer_after_the_fact(serve: Serve) -> None:
-    """A gateway may give up on a request that takes effect all the same."""
+    """A gateway may give up on a request that takes effect nevertheless."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.answer(504, handled=True))
     assert await client.submit() == (504, {"message": "Endpoint request timed out"})
@@ -79,7 +76,7 @@ async def test_truncate(serve: Serve, keep: int) -> None:
 @pytest.mark.looptime
 @pytest.mark.parametrize("handled", [False, True])
 async def test_hang(serve: Serve, handled: bool) -> None:
-    """There is never an answer; a client that gives up can ask again."""
+    """No answer is sent; a client that gives up can send another request."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.hang(handled=handled))
     with pytest.raises(TimeoutError):
@@ -91,7 +88,7 @@ async def test_hang(serve: Serve, handled: bool) -> None:
 
 @pytest.mark.looptime
 async def test_trickle(serve: Serve) -> None:
-    """The body comes byte by byte and is whole in the end."""
+    """The body arrives byte by byte and is complete."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.trickle(interval=2))
     start = now()
@@ -102,7 +99,7 @@ async def test_trickle(serve: Serve) -> None:
 
 @pytest.mark.looptime
 async def test_trickle_to_nobody(serve: Serve) -> None:
-    """A client that leaves in the middle of a slow answer disturbs nothing."""
+    """A client that leaves in the middle of a slow answer does no harm."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.trickle())
     with pytest.raises(TimeoutError):
@@ -114,7 +111,7 @@ async def test_trickle_to_nobody(serve: Serve) -> None:
 
 @pytest.mark.looptime
 async def test_slow(serve: Serve) -> None:
-    """A slow request is answered late and correctly."""
+    """A slow request is answered late but correctly."""
     sandbox, client = await serve()
     sandbox.add_fault(Fault.slow(25, on="submit"))
     start = now()
@@ -139,7 +136,7 @@ async def test_impatient_client_still_pays(serve: Serve) -> None:
     "fault", [Fault.hang(), Fault.slow(3600), Fault.trickle(interval=3600)]
 )
 async def test_closing_does_not_wait(serve: Serve, fault: Fault) -> None:
-    """A sandbox with requests under way closes at once."""
+    """A sandbox with requests in progress closes at once."""
     sandbox, client = await serve()
     sandbox.add_fault(fault)
     request = asyncio.create_task(client.submit())
@@ -177,7 +174,7 @@ async def test_closing_waits_for_what_cannot_be_broken_off() -> None:
         ended.set()
         return Reply(status=200)
 
-    server = Server(judge=lambda _: Fault(), respond=draw, keepalive_timeout=75)
+    server = Server(fault_for=lambda _: Fault(), respond=draw, keepalive_timeout=75)
     port = await server.start(0)
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -203,7 +200,7 @@ async def test_fault_on_one_endpoint(serve: Serve) -> None:
 
 
 async def test_broken_file(serve: Serve) -> None:
-    """Files can be broken off as well."""
+    """Files can be truncated as well."""
     sandbox, client = await serve(duration=0)
     _, body = await client.poll(await client.job())
     sandbox.add_fault(Fault.truncate(keep=50, on="file"))
@@ -213,7 +210,7 @@ async def test_broken_file(serve: Serve) -> None:
 
 
 async def test_chaos_sees_every_request(serve: Serve) -> None:
-    """The hook is shown each request and decides what becomes of it."""
+    """The hook gets each request and decides its fault."""
     shown: list[SeenRequest] = []
 
     def chaos(seen: SeenRequest) -> Fault | None:
@@ -237,7 +234,7 @@ async def test_throttle(serve: Serve) -> None:
 
 
 async def test_big_body(serve: Serve) -> None:
-    """A body above the limit gets the gateway's answer, and the server goes on."""
+    """A body over the limit gets the gateway's answer, and the server goes on."""
     sandbox, client = await serve()
     status, body = await client.send(
         "POST", "/v1/aistudio/images", data=io.BytesIO(b" " * 2_000_000)
@@ -248,7 +245,7 @@ async def test_big_body(serve: Serve) -> None:
 
 
 async def test_client_leaves_while_sending(serve: Serve) -> None:
-    """Half a request is none, and the server goes on."""
+    """Half a request is ignored, and the server goes on."""
     sandbox, client = await serve()
     host, port = sandbox.base_url.split("/")[2].split(":")
     _, writer = await asyncio.open_connection(host, int(port))
@@ -265,7 +262,7 @@ async def test_client_leaves_while_sending(serve: Serve) -> None:
 
 @pytest.mark.looptime
 async def test_idle_connection_is_closed(serve: Serve) -> None:
-    """A connection nobody uses is closed after the time given."""
+    """An idle connection is closed after the given time."""
     sandbox, _ = await serve(keepalive_timeout=3)
     host, port = sandbox.base_url.split("/")[2].split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -278,7 +275,7 @@ async def test_idle_connection_is_closed(serve: Serve) -> None:
 
 
 async def test_many_at_once(serve: Serve) -> None:
-    """Hundreds of requests at the same time are no trouble."""
+    """Hundreds of simultaneous requests are all answered."""
     sandbox, client = await serve(duration=0, record=False)
     jobs = await asyncio.gather(*(client.job() for _ in range(300)))
     polls = await asyncio.gather(*(client.poll(job_id) for job_id in jobs * 3))
@@ -288,7 +285,7 @@ async def test_many_at_once(serve: Serve) -> None:
 
 
 async def test_requests_are_recorded(serve: Serve) -> None:
-    """What was sent can be looked at afterwards."""
+    """Requests can be inspected afterwards."""
     sandbox, client = await serve()
     job_id = await client.job(style="vintage")
     await client.poll(job_id)

@@ -16,7 +16,7 @@ BROKEN = Failure("BROKEN", "It broke")
 
 
 class Account(Studio):
-    """A studio that remembers what it told."""
+    """A studio that records its callbacks."""
 
     def __init__(self, **options: Any) -> None:
         self.accepted: list[Job] = []
@@ -30,7 +30,7 @@ class Account(Studio):
 
 
 def test_job_ends_when_due() -> None:
-    """A job is in progress until its time is over, and the history has it then."""
+    """A job is in progress until it is due; then its image is in the history."""
     account = Account()
     job = account.submit(REQUEST, 5.0)
     account.advance(14.9)
@@ -42,7 +42,7 @@ def test_job_ends_when_due() -> None:
 
 
 def test_rounding_does_not_delay() -> None:
-    """Who sleeps for the duration finds the job done, whatever floats add up to."""
+    """A job is done after its duration, however floats are rounded."""
     account = Account(duration=0.1)
     job = account.submit(REQUEST, 0.2)
     account.advance(0.3)
@@ -84,7 +84,7 @@ def test_ids_look_like_uuids() -> None:
 def test_planned_failures() -> None:
     """The next jobs fail as planned, and the one after them does not."""
     account = Account(duration=0.0)
-    account.plan_failures(2, BROKEN)
+    account.fail_next(2, BROKEN)
     jobs = [account.submit(REQUEST, 0.0) for _ in range(3)]
     account.advance(0.0)
     assert [job.state for job in jobs] == ["failed", "failed", "completed"]
@@ -93,7 +93,7 @@ def test_planned_failures() -> None:
 
 
 def test_hold_and_release() -> None:
-    """Held jobs that were due end at the release, the others in their time."""
+    """Held jobs that were due end at the release, the others when they are due."""
     account = Account()
     before = account.submit(REQUEST, 0.0)
     account.hold(10.0)
@@ -107,7 +107,7 @@ def test_hold_and_release() -> None:
 
 
 def test_finish_is_idempotent() -> None:
-    """A job ended by hand ends once, and its time passes unnoticed."""
+    """A job ended by hand ends only once."""
     account = Account()
     job = account.submit(REQUEST, 0.0)
     account.finish(job, 3.0)
@@ -129,7 +129,7 @@ def test_fail_by_hand() -> None:
 
 
 def test_clean() -> None:
-    """A cleaned job keeps the time it ended, or ends then, and frees its credits."""
+    """A cleaned job keeps the time of its end, or ends then, and frees its credits."""
     account = Account(balance=Decimal(10))
     done, running = account.submit(REQUEST, 0.0), account.submit(REQUEST, 8.0)
     account.advance(10.0)
@@ -143,7 +143,7 @@ def test_clean() -> None:
 
 
 def test_odd_state() -> None:
-    """A job in a state nobody documented stays there until ended by hand."""
+    """A job in an undocumented state stays in it until ended by hand."""
     account = Account()
     job = account.submit(REQUEST, 0.0)
     account.set_state(job, "paused")
@@ -155,7 +155,7 @@ def test_odd_state() -> None:
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cleaned"])
 def test_final_states_are_not_set(word: str) -> None:
-    """What ends a job has its own function."""
+    """Final states are reached by their own methods."""
     account = Account()
     with pytest.raises(ValueError, match="finish"):
         account.set_state(account.submit(REQUEST, 0.0), word)
@@ -171,10 +171,10 @@ def test_ended_job_stays_ended() -> None:
 
 
 def test_credits_are_reserved_and_settled() -> None:
-    """A job in progress holds its price; what fails gives it back."""
+    """A job in progress reserves its price; a failed one releases it."""
     account = Account(balance=Decimal(5))
     flux: Mapping[str, Any] = {**REQUEST, "model": "flux-schnell"}
-    account.plan_failures(1, BROKEN)
+    account.fail_next(1, BROKEN)
     account.submit(REQUEST, 0.0)
     account.submit(flux, 0.0)
     assert account.credits_left == Decimal("4.4")
@@ -186,14 +186,14 @@ def test_credits_are_reserved_and_settled() -> None:
 
 
 def test_no_balance_is_no_limit() -> None:
-    """Without a balance everything can be paid."""
+    """Without a balance everything can be paid for."""
     account = Account()
     assert account.credits_left is None
     assert account.affords({**REQUEST, "model": "nanobanana-pro"})
 
 
 def test_image_from_elsewhere() -> None:
-    """An image may be put in the history that no job made."""
+    """An image that no job made can be added to the history."""
     account = Account()
     image = account.add_image({**REQUEST, "model": "nanobanana"}, 3.0)
     assert list(account.history) == [image]

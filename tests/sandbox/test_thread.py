@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 
 from pictory_async.sandbox import Fault, Sandbox, ThreadedSandbox
-
-from .client import Client
+from tests.sandbox.client import Client
 
 
 def run(main: Any) -> Any:
-    """Do as `asyncio.run`, and leave the thread's own event loop as it is."""
+    """Run like `asyncio.run`, but leave the thread's own event loop alone."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(main)
 
 
 async def job_in(sandbox: Sandbox) -> tuple[str, Any]:
-    """Start a job; return its id and how it stands."""
+    """Start a job; return its id and its state."""
     client = Client(sandbox.base_url, sandbox.api_key)
     try:
         job_id = await client.job()
@@ -31,7 +30,7 @@ async def job_in(sandbox: Sandbox) -> tuple[str, Any]:
 
 
 def test_every_public_name_is_that_of_a_sandbox() -> None:
-    """It is one, and all it can do it does in its thread."""
+    """It is a sandbox, and all its methods run in its thread."""
     with ThreadedSandbox(pictures=False) as sandbox:
         assert isinstance(sandbox, Sandbox)
     names = [name for name in vars(Sandbox) if not name.startswith("_")]
@@ -41,7 +40,7 @@ def test_every_public_name_is_that_of_a_sandbox() -> None:
 
 
 def test_scripts_and_records_from_another_thread() -> None:
-    """Loops come and go; the sandbox stays, and can be scripted and asked."""
+    """The sandbox outlives several loops, and can be scripted and inspected."""
     with ThreadedSandbox(pictures=False, duration=0) as sandbox:
         assert run(job_in(sandbox))[1] == "completed"
         sandbox.hold()
@@ -63,7 +62,7 @@ def test_scripts_and_records_from_another_thread() -> None:
 
 
 def test_webhook_of_a_job_ended_by_hand() -> None:
-    """What needs the sandbox's own loop happens there."""
+    """A webhook is sent on the sandbox's own loop."""
     with ThreadedSandbox(pictures=False, duration=float("inf")) as sandbox:
 
         async def start() -> str:
@@ -77,7 +76,7 @@ def test_webhook_of_a_job_ended_by_hand() -> None:
 
 
 def test_many_threads_at_once() -> None:
-    """Nothing is lost between threads, and nobody waits for ever."""
+    """Nothing is lost between threads, and none of them blocks for ever."""
     with ThreadedSandbox(pictures=False) as sandbox, ThreadPoolExecutor(8) as pool:
         images = pool.map(
             sandbox.add_image, [f"Picture number {number}" for number in range(200)]
@@ -87,7 +86,7 @@ def test_many_threads_at_once() -> None:
 
 
 def test_outage() -> None:
-    """It can be away for a while, from a coroutine of any loop."""
+    """A coroutine of any loop can simulate an outage."""
 
     async def main() -> None:
         await job_in(sandbox)
@@ -103,7 +102,7 @@ def test_outage() -> None:
 
 
 def test_it_is_entered_by_with() -> None:
-    """As it is, it has no thread to be started or closed in."""
+    """Without its thread it can be neither started nor closed."""
     sandbox = ThreadedSandbox(pictures=False)
     for call in (sandbox.start, sandbox.aclose):
         with pytest.raises(RuntimeError, match="use `with`"):
@@ -115,7 +114,7 @@ def test_it_is_entered_by_with() -> None:
 
 
 def test_port_that_is_taken() -> None:
-    """What goes wrong at the start is raised to whoever starts it; no thread stays."""
+    """An error at the start is raised to the caller; no thread is left."""
     before = threading.active_count()
     with ThreadedSandbox(pictures=False) as sandbox:
         port = int(sandbox.base_url.split(":")[2].partition("/")[0])

@@ -1,4 +1,4 @@
-"""What the sandbox refuses."""
+"""The validation of requests."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def test_documented_values_pass(model: str, ratio: str) -> None:
 
 
 def test_unknown_field_is_ignored() -> None:
-    """A field nobody knows changes nothing."""
+    """An unknown field changes nothing."""
     assert accept({"prompt": PROMPT, "promt": 1})["prompt"] == PROMPT
 
 
 @pytest.mark.parametrize("length", [5, 5000])
 def test_prompt_at_the_limits_passes(length: int) -> None:
-    """Both limits belong to what is allowed."""
+    """Prompts of the minimum and the maximum length are accepted."""
     assert accept({"prompt": "x" * length})
 
 
 @pytest.mark.parametrize("prompt", ["four", "x" * 5001, "", None, 7, ["a prompt"]])
 def test_bad_prompt_is_refused(prompt: object) -> None:
-    """A prompt that is no string or has the wrong length is named."""
+    """A prompt that is not a string or has the wrong length is refused."""
     assert bad_fields({"prompt": prompt}) == ["prompt"]
 
 
@@ -75,13 +75,13 @@ def test_bad_prompt_is_refused(prompt: object) -> None:
     ],
 )
 def test_bad_url_is_refused(url: object) -> None:
-    """Only absolute http and https URLs are URLs."""
+    """Only absolute http and https URLs are accepted."""
     body = {"prompt": PROMPT, "referenceImageUrl": url, "webhook": url}
     assert bad_fields(body) == ["referenceImageUrl", "webhook"]
 
 
 def test_every_bad_field_is_named() -> None:
-    """One answer tells all that is wrong."""
+    """One answer names everything that is wrong."""
     body = {
         "model": "dall-e",
         "aspectRatio": "4:3",
@@ -96,7 +96,7 @@ def test_every_bad_field_is_named() -> None:
     "raw", [b"", b"nonsense", b"[1]", b'"text"', b"null", b"\xff", b"[" * 100_000]
 )
 def test_what_is_no_object_is_refused(raw: bytes) -> None:
-    """A body that is not a JSON object is refused, whatever else it is."""
+    """Any body but a JSON object is refused."""
     assert bad_fields(raw) == ["body"]
 
 
@@ -108,13 +108,13 @@ def test_content_type_is_required(content_type: str) -> None:
 
 
 def test_content_type_may_have_parameters() -> None:
-    """A charset beside the type does no harm."""
+    """A charset after the type is accepted."""
     kind = "Application/JSON; charset=utf-8"
     assert image_request(b'{"prompt": "A red bicycle"}', kind, Behavior())
 
 
 def test_square_nanobanana() -> None:
-    """One document allows nanobanana the ratio 1:1 only, so a switch does."""
+    """An option allows only the ratio 1:1 for nanobanana, as one document says."""
     square = Behavior(nanobanana_ratios="square")
     body = {"prompt": PROMPT, "model": "nanobanana"}
     assert accept(body, square)
@@ -124,7 +124,7 @@ def test_square_nanobanana() -> None:
 
 
 def test_flux_without_reference() -> None:
-    """One document denies flux-schnell the reference image, so a switch does."""
+    """An option refuses a reference for flux-schnell, as one document says."""
     refuse = Behavior(flux_reference="refuse")
     body = {"prompt": PROMPT, "model": "flux-schnell"}
     reference = {"referenceImageUrl": "https://example.com/a.png"}

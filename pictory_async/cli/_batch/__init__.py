@@ -1,0 +1,1 @@
+"""``pictory batch``: an image of each prompt in a file."""
