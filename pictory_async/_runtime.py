@@ -59,8 +59,6 @@ class Runtime:
         self._jobs: dict[str, Job[GeneratedImage]] = {}
         self._engine: Engine | None = None
         self.claims: Claims = Claims()
-        # Of batches that were left; the next one on the same file waits for them.
-        self.closing_journals: dict[str, asyncio.Task[None]] = {}
         self._early: dict[str, None] = {}  # in the order of hearing; see `hint`
         self._quieter = Signal()
 
@@ -82,7 +80,6 @@ class Runtime:
         if self.closed:
             raise SessionClosedError
         if self._engine is None or self._engine.loop.is_closed():
-            self.closing_journals.clear()  # their tasks ended with their loop, or never
             self._engine = Engine(
                 self.settings,
                 counters=self.counters,

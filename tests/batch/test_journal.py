@@ -42,7 +42,7 @@ class Journals:
         """Return the jobs that are in the file, once it is closed."""
         journal = await self.open()
         indices = range(journal.contents.end)
-        found = [await journal.find(index, REQUEST) for index in indices]
+        found = [await journal.recall(index, REQUEST) for index in indices]
         await journal.aclose()
         return {read.index: read.job_id for read in found if read}
 
