@@ -135,6 +135,55 @@ async def test_an_async_source_is_awaited(session: PictorySession) -> None:
     assert batch.progress.total == 10
 
 
+class Pages:
+    """An async iterable whose iterator is a generator, as that of a database is."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            for prompt in prompts(100):
+                yield prompt
+        finally:
+            await asyncio.sleep(0)
+            self.closed = True
+            if self.error is not None:
+                raise self.error
+
+
+async def test_the_iterator_of_the_source_is_closed(session: PictorySession) -> None:
+    """By the time the batch is left, not when the garbage is collected."""
+    source = Pages()
+    async with session.generate_many(source, max_in_flight=2) as batch:
+        await anext(aiter(batch))
+        assert not source.closed
+    assert source.closed
+
+
+async def test_a_generator_that_was_passed_in_stays_open(
+    session: PictorySession,
+) -> None:
+    """Its owner can go on with the prompts that the batch left."""
+    source = Counted(10).slowly()
+    async with session.generate_many(source, max_in_flight=1) as batch:
+        await anext(aiter(batch))
+    assert [prompt async for prompt in source] == prompts(10)[1:]
+
+
+async def test_an_error_of_closing_the_source_is_dropped_by_a_stop(
+    session: PictorySession,
+) -> None:
+    """Leaving early asks for no more; at the end of the source it is raised."""
+    async with session.generate_many(Pages(OSError("no")), max_in_flight=2) as batch:
+        await anext(aiter(batch))
+    assert batch_tasks() == []
+    with pytest.raises(OSError, match="no"):
+        await session.generate_many(Pages(OSError("no"))).results()
+    assert batch_tasks() == []
+
+
 async def test_no_prompt_is_no_outcome(session: PictorySession) -> None:
     """An empty batch ends at once."""
     batch = session.generate_many([])
@@ -355,7 +404,7 @@ async def test_a_step_that_is_given_up_loses_nothing(
 
 
 async def test_closing_the_session_ends_the_batch(sandbox: Sandbox) -> None:
-    """What is in flight is told with its job; then the iteration says why it ended."""
+    """Jobs in flight give outcomes with their ids; then the iteration raises why."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     source = Counted(100)
     outcomes: list[BatchOutcome] = []
@@ -376,6 +425,17 @@ async def test_closing_the_session_ends_the_batch(sandbox: Sandbox) -> None:
         session.generate_many(["A lighthouse"])
 
 
+async def test_a_batch_of_a_closed_session_cannot_begin(sandbox: Sandbox) -> None:
+    """Its first step says so, and reads no prompt."""
+    session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+    source = Counted(3)
+    batch = session.generate_many(source)
+    await session.aclose()
+    with pytest.raises(SessionClosedError):
+        await batch.results()
+    assert source.pulled == 0
+
+
 async def test_left_before_its_first_step(session: PictorySession) -> None:
     """A batch that was closed before it began has no outcome, and no task."""
     batch = session.generate_many(prompts(2))
@@ -392,7 +452,9 @@ async def test_left_before_its_first_step(session: PictorySession) -> None:
     assert batch_tasks() == []
 
 
-async def test_a_source_that_cancels_itself_is_told(session: PictorySession) -> None:
+async def test_a_source_that_cancels_itself_ends_the_batch(
+    session: PictorySession,
+) -> None:
     """The batch does not wait for ever, nor end as if all were done."""
 
     async def source() -> AsyncIterator[str]:
@@ -481,7 +543,7 @@ async def test_a_model_of_unknown_price_is_refused_under_a_ceiling(
 # --- progress -----------------------------------------------------------------------
 
 
-async def test_progress_is_told(session: PictorySession) -> None:
+async def test_progress_is_shown(session: PictorySession) -> None:
     """Each change, up to the last."""
     seen: list[BatchProgress] = []
     batch = session.generate_many(

@@ -1,4 +1,4 @@
-"""Batches with a journal: interrupted anywhere, they go on and pay once."""
+"""Batches with a journal: interrupted anywhere, they resume and pay once."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ async def test_unknown_that_is_not_found_is_reported(
 async def test_reconciling_leaves_the_image_of_a_job_in_flight(
     sandbox: Sandbox, journal: Path
 ) -> None:
-    """The second prompt's job has made it, though this session has not heard of it."""
+    """The second prompt's job has made it, but this session has not polled it yet."""
     sandbox.hold()
     sandbox.add_fault(Fault.drop(on="submit"))  # the first one created nothing
     async with connect(sandbox) as session:
@@ -493,6 +493,46 @@ async def test_left_twice_it_can_be_begun_again_at_once(
     await asyncio.wait([first, second])
 
 
+async def test_left_in_one_session_it_can_be_begun_again_in_another(
+    session: PictorySession, sandbox: Sandbox, journal: Path
+) -> None:
+    """A journal that is closing belongs to the loop, not to the session."""
+    sandbox.add_fault(Fault.slow(0.2, on="submit"))  # keeps the first one closing
+    first = asyncio.create_task(run(session, prompts(20), journal))
+    await until(lambda: posts(sandbox))
+    first.cancel()
+    await asyncio.sleep(0)
+    async with connect(sandbox) as another:
+        outcomes = await run(another, prompts(20), journal)
+    assert all(o.error is None for o in outcomes)
+    assert len(sandbox.submitted) == 20
+    await asyncio.wait([first])
+
+
+async def test_a_session_closed_during_a_commit_sends_nothing(
+    sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intents are taken back: nothing is unknown, and no credits are kept."""
+    commit = journal_module.Journal.commit
+    session = connect(sandbox)
+    closing: list[asyncio.Task[None]] = []
+
+    async def commit_late(self: journal_module.Journal, record: Record) -> None:
+        await commit(self, record)
+        if not closing:
+            closing.append(asyncio.create_task(session.aclose()))
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(journal_module.Journal, "commit", commit_late)
+    batch = session.generate_many(prompts(3), journal=journal, max_in_flight=1)
+    with pytest.raises(SessionClosedError):
+        await batch.results()
+    await asyncio.wait(closing)
+    assert posts(sandbox) == 0
+    assert rows(journal) == []
+    assert batch.progress.credits_reserved == 0
+
+
 async def test_two_batches_on_one_journal(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
@@ -581,10 +621,10 @@ async def test_room_at_the_end_is_enough(
     assert [job_id for _, job_id, _ in rows(journal)] == list(sandbox.jobs)
 
 
-async def test_damage_in_an_outcome_is_told(
+async def test_damage_in_an_outcome_is_an_error(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """A value that makes no sense is not taken for an image."""
+    """A value that cannot be read is not taken for an image."""
     await run(session, prompts(2), journal)
     change(journal, "UPDATE prompts SET outcome = '{}' WHERE position = 1")
     with pytest.raises(JournalError, match="damaged"):
