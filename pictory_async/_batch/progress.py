@@ -112,9 +112,8 @@ class Counts:
         self.show()
 
     def show(self) -> None:
-        """Show the progress, if it is displayed."""
-        if self._display.wanted:
-            self._display.show(self.progress)
+        """Show the progress now, if it is displayed."""
+        self._display.show(self)
 
 
 class Display:
@@ -126,22 +125,17 @@ class Display:
         if self._bar is None and callable(progress):
             self._show = progress
 
-    @property
-    def wanted(self) -> bool:
-        """Whether anything is shown."""
-        return self._show is not None
-
     async def open(self) -> None:
         """Load what the bar needs."""
         if self._bar is not None:
             await self._bar.load()
 
-    def show(self, progress: BatchProgress) -> None:
-        """Show *progress*; after a first exception, which is logged, nothing more."""
+    def show(self, counts: Counts) -> None:
+        """Show *counts*; after a first exception, which is logged, nothing more."""
         if self._show is None:
             return
         try:
-            self._show(progress)
+            self._show(counts.progress)
         except Exception:  # noqa: BLE001 - logged
             log_broken("progress failed and is not shown any more")
             self._show = None

@@ -314,6 +314,8 @@ class BatchRun:
             except Exception as exc:  # noqa: BLE001 - raised to the consumer
                 self._finish(exc)
                 return None
+            if self._phase is not Phase.PULLING:  # the source ignored its cancellation
+                return None
             try:
                 return await self._recall(prompt)
             except JournalMismatchError as exc:
