@@ -251,11 +251,11 @@ class BatchRun:
 
     async def _close(self) -> None:
         await self._workers.aclose()
-        await self._worker.answers()
-        await self._close_one(self._source.aclose)
+        await self._worker.wait_for_answers()
         await self._close_one(self._journal.aclose)
         self._counts.show()
         self._display.close()
+        await self._close_one(self._source.aclose)  # last: it may run the caller's code
 
     async def _close_one(self, aclose: Callable[[], Awaitable[None]]) -> None:
         try:

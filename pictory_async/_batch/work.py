@@ -82,7 +82,7 @@ class PromptWorker:
         if self._saver is not None:
             await self._saver.open()
 
-    async def answers(self) -> None:
+    async def wait_for_answers(self) -> None:
         """Wait a little for POSTs on the wire, so that their ids are recorded."""
         if not self._journal.durable:
             return  # the session finishes them
