@@ -96,10 +96,10 @@ class Journal:
         self.contents = await self._run(self._file.open)
 
     def begin_closing(self, task: asyncio.Task[None]) -> None:
-        """Make the next batch of this file wait until *task*, which closes it, ended.
+        """Make the next batch with this file wait for *task*, which closes the file.
 
-        Does nothing while an earlier batch closes the file: this one then has not
-        opened it.
+        Does nothing while an earlier batch is closing the file, since this one has
+        not opened it then.
         """
         tasks = _closing_tasks(task.get_loop())
         earlier = tasks.get(self._file.path)
