@@ -1,7 +1,6 @@
 """How far a batch is: its counts, and showing them in a bar or by a function."""
 
-from __future__ import annotations
-
+# Annotations are not postponed: frameworks read those of the public class at run time.
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -67,6 +66,68 @@ class BatchProgress:
 Progress: TypeAlias = bool | Callable[[BatchProgress], object]
 
 
+class Display:
+    """Shows progress as the caller asked; its mistakes do not harm the batch."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._bar = Bar() if progress is True else None
+        self._show: Callable[[BatchProgress], object] | None = self._bar
+        if self._bar is None and callable(progress):
+            self._show = progress
+
+    async def open(self) -> None:
+        """Load what the bar needs."""
+        if self._bar is not None:
+            await self._bar.load()
+
+    def show(self, progress: BatchProgress) -> None:
+        """Show *progress*; after a first exception, which is logged, nothing more."""
+        if self._show is None:
+            return
+        try:
+            self._show(progress)
+        except Exception:  # noqa: BLE001 - logged
+            log_broken("progress failed and is not shown any more")
+            self._show = None
+
+    def close(self) -> None:
+        """Show nothing more; a bar stays as it is."""
+        self._show = None
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Bar:
+    """A bar of tqdm, in a terminal or a notebook."""
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("tqdm") is None:
+            raise ImportError(
+                "progress=True needs tqdm: pip install 'pictory-async[progress]'"
+            )
+        self._tqdm: Any = None
+        self._bar: Any = None
+
+    async def load(self) -> None:
+        """Import tqdm in a thread, as that reads files."""
+        self._tqdm = await to_thread.run_sync(_load_tqdm)
+
+    def __call__(self, progress: BatchProgress) -> None:
+        """Draw *progress*."""
+        if self._bar is None:
+            self._bar = self._tqdm(total=progress.total, unit="image")
+        bar = self._bar
+        bar.total = progress.total
+        bar.set_postfix(_postfix(progress), refresh=False)
+        if progress.ended > bar.n:
+            bar.update(progress.ended - bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 class Counts:
     """The counts of a batch, from two events: a job is accepted, a prompt has ended.
 
@@ -113,69 +174,7 @@ class Counts:
 
     def show(self) -> None:
         """Show the progress now, if it is displayed."""
-        self._display.show(self)
-
-
-class Display:
-    """Shows progress as the caller asked; its mistakes do not harm the batch."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._bar = Bar() if progress is True else None
-        self._show: Callable[[BatchProgress], object] | None = self._bar
-        if self._bar is None and callable(progress):
-            self._show = progress
-
-    async def open(self) -> None:
-        """Load what the bar needs."""
-        if self._bar is not None:
-            await self._bar.load()
-
-    def show(self, counts: Counts) -> None:
-        """Show *counts*; after a first exception, which is logged, nothing more."""
-        if self._show is None:
-            return
-        try:
-            self._show(counts.progress)
-        except Exception:  # noqa: BLE001 - logged
-            log_broken("progress failed and is not shown any more")
-            self._show = None
-
-    def close(self) -> None:
-        """Show nothing more; a bar stays as it is."""
-        self._show = None
-        if self._bar is not None:
-            self._bar.close()
-
-
-class Bar:
-    """A bar of tqdm, in a terminal or a notebook."""
-
-    def __init__(self) -> None:
-        if importlib.util.find_spec("tqdm") is None:
-            raise ImportError(
-                "progress=True needs tqdm: pip install 'pictory-async[progress]'"
-            )
-        self._tqdm: Any = None
-        self._bar: Any = None
-
-    async def load(self) -> None:
-        """Import tqdm in a thread, as that reads files."""
-        self._tqdm = await to_thread.run_sync(_load_tqdm)
-
-    def __call__(self, progress: BatchProgress) -> None:
-        """Draw *progress*."""
-        if self._bar is None:
-            self._bar = self._tqdm(total=progress.total, unit="image")
-        bar = self._bar
-        bar.total = progress.total
-        bar.set_postfix(_postfix(progress), refresh=False)
-        if progress.ended > bar.n:
-            bar.update(progress.ended - bar.n)
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
+        self._display.show(self.progress)
 
 
 def _load_tqdm() -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,3 +193,55 @@ async def test_a_record_put_while_it_closes_is_written_or_logged(
     with pytest.raises(JournalError, match="full"):
         await journal.aclose()
     assert "1 (j1)" in caplog.text
+
+
+def test_a_journal_left_on_a_closed_loop_keeps_no_other_waiting(
+    journals: Journals,
+) -> None:
+    """The task that was to close it never ends; the next loop does not wait for it."""
+
+    async def leave() -> asyncio.Task[Any]:
+        closing = asyncio.create_task(asyncio.Event().wait())
+        Journal(journals.path).begin_closing(closing)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        return closing
+
+    async def another() -> None:
+        async with asyncio.timeout(5):
+            await (await journals.open()).aclose()
+
+    loop = asyncio.new_event_loop()
+    left = loop.run_until_complete(leave())
+    loop.close()
+    asyncio.run(another())
+    left.get_coro().close()  # type: ignore[union-attr]
+    left._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+async def test_the_next_one_waits_until_the_file_is_closed(journals: Journals) -> None:
+    """It waits for the first task that closes the file, and for no later one."""
+    first = await journals.open()
+    closing = asyncio.create_task(first.aclose())
+    first.begin_closing(closing)
+    later = asyncio.create_task(asyncio.sleep(3600))
+    Journal(journals.path).begin_closing(later)
+    second = await journals.open()
+    assert closing.done()
+    assert not later.done()
+    await second.aclose()
+    later.cancel()
+
+
+def test_a_task_that_has_ended_keeps_no_loop_alive(journals: Journals) -> None:
+    """The registry of closing journals holds neither tasks nor loops."""
+
+    async def leave() -> weakref.ref[asyncio.AbstractEventLoop]:
+        journal = await journals.open()
+        closing = asyncio.create_task(journal.aclose())
+        journal.begin_closing(closing)
+        await closing
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(leave())
+    gc.collect()
+    assert loop() is None
