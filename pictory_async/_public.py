@@ -1,7 +1,8 @@
 """All public names, in one place; `pictory_async` has them from here."""
 
 from pictory_async._batch.batch import Batch
-from pictory_async._batch.outcomes import BatchOutcome, BatchProgress
+from pictory_async._batch.outcomes import BatchOutcome
+from pictory_async._batch.progress import BatchProgress
 from pictory_async._core.catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._core.errors import (
     APIError,

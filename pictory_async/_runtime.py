@@ -45,7 +45,6 @@ class Runtime:
         self.settings: Settings = settings
         self.jobs: Jobs = Jobs(job_timeout=settings.job_timeout)
         self.closed: bool = False
-        self.closing_journals: dict[str, asyncio.Task[None]] = {}
         self._open: OpenLoop | None = None
 
     @property
@@ -71,7 +70,6 @@ class Runtime:
         if self.closed:
             raise SessionClosedError
         if self._open is None or self._open.loop.is_closed():
-            self.closing_journals.clear()
             self.jobs.forget_submissions()
             self._open = OpenLoop(self.settings, jobs=self.jobs, accept=self._accept)
             for job in self.jobs:
@@ -149,7 +147,12 @@ class Runtime:
         self, coro: Coroutine[Any, Any, ValueT], *, name: str
     ) -> asyncio.Task[ValueT]:
         """Start a task that ends at the latest when the session closes."""
-        return self.use().tasks.spawn(coro, name=name)
+        try:
+            tasks = self.use().tasks
+        except BaseException:
+            coro.close()  # or Python warns that it was never awaited
+            raise
+        return tasks.spawn(coro, name=name)
 
     def history(
         self,

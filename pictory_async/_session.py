@@ -16,8 +16,9 @@ import aiohttp
 from yarl import URL
 
 from pictory_async._batch.batch import Batch
-from pictory_async._batch.options import OnUnknown, Progress, plan
-from pictory_async._batch.run import Run, Source
+from pictory_async._batch.options import OnUnknown, batch_options
+from pictory_async._batch.progress import Progress
+from pictory_async._batch.run import BatchRun
 from pictory_async._core.arguments import (
     checked_image,
     checked_job_id,
@@ -242,7 +243,7 @@ class PictorySession:
             SessionClosedError: The session is closed.
         """
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        settled = plan(
+        options = batch_options(
             options=given,
             max_in_flight=max_in_flight,
             ordered=ordered,
@@ -254,8 +255,9 @@ class PictorySession:
         )
         if self._runtime.closed:
             raise SessionClosedError
-        source = Source(checked_prompts(prompts))
-        return Batch(Run(source=source, plan=settled, runtime=self._runtime))
+        checked = checked_prompts(prompts)
+        run = BatchRun(prompts=checked, options=options, runtime=self._runtime)
+        return Batch(run)
 
     def history(
         self,

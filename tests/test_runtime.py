@@ -162,33 +162,6 @@ def test_waiter_left_in_a_closed_loop_harms_nobody(outside: Sandbox) -> None:
     left[0]._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-def test_a_batch_left_on_a_closed_loop_keeps_no_other_waiting(tmp_path: Path) -> None:
-    """It never closes its journal; waiting for that would last for ever."""
-    session = PictorySession("pictai_fake", base_url="http://127.0.0.1:9/")
-    journal = tmp_path / "run.sqlite"
-
-    async def leave_a_batch() -> asyncio.Task[Any]:
-        closing = asyncio.create_task(asyncio.Event().wait())
-        session._runtime.use()
-        session._runtime.closing_journals[str(journal)] = closing  # type: ignore[assignment]
-        await asyncio.sleep(0)
-        return closing
-
-    loop = asyncio.new_event_loop()
-    left = loop.run_until_complete(leave_a_batch())
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-
-    async def another() -> int:
-        async with asyncio.timeout(5):
-            return len(await session.generate_many([], journal=journal).results())
-
-    assert run(another()) == 0
-    run(session.aclose())
-    left.get_coro().close()  # type: ignore[union-attr]
-    left._log_destroy_pending = False  # type: ignore[attr-defined]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop here")
 def test_runs_on_uvloop(outside: Sandbox) -> None:
     """Many short timers, two runs and a close, on the loop that web servers use."""

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from pictory_async._batch.outcomes import BatchOutcome, BatchProgress, BatchResults
-from pictory_async._batch.run import Run
+from pictory_async._batch.outcomes import BatchOutcome, BatchResults
+from pictory_async._batch.progress import BatchProgress
+from pictory_async._batch.run import BatchRun
 
 
 class Batch:
@@ -54,14 +55,14 @@ class Batch:
         RuntimeError: The batch was iterated over before.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: BatchRun) -> None:
         self._run = run
         self._begun = False
 
     @property
     def progress(self) -> BatchProgress:
         """How far it is now. Costs nothing, and may be asked at any time."""
-        return self._run.tally.progress
+        return self._run.progress
 
     def __aiter__(self) -> AsyncIterator[BatchOutcome]:
         """Return the only iterator; the batch begins with its first step."""
@@ -133,7 +134,7 @@ class Outcomes(AsyncIterator[BatchOutcome]):
     look like the end of the batch.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: BatchRun) -> None:
         self._run = run
 
     async def __anext__(self) -> BatchOutcome:

@@ -1,4 +1,4 @@
-"""Credits under a ceiling: exact arithmetic, without a loop or a clock."""
+"""Credits under a ceiling: exact arithmetic, and waiting in the prompts' order."""
 
 from __future__ import annotations
 
@@ -6,131 +6,111 @@ import asyncio
 import heapq
 from decimal import Decimal
 
-import attrs
-
 from pictory_async._core.errors import BudgetExceededError
 
 
-@attrs.define(kw_only=True)
-class Budget:
-    """What a batch has used and what it may still be charged.
+class Reservations:
+    """The credits that a batch has used, and those that it may still be charged.
 
-    Each price is *reserved* before its POST and leaves the open reservations in one of
-    three ways: it is *settled* with what was used, *freed* if nothing was charged, or
+    Each price is *reserved* before its POST. A reservation ends in one of three ways:
+    it is *settled* with the credits that were used, *freed* if nothing was charged, or
     *kept* if nobody knows.
 
     Attributes:
-        limit: AI credits; None for no ceiling.
-        used: Of jobs that ended.
-        kept: For jobs that may have been charged, and that nobody waits for.
-        held: For jobs in flight.
-        in_flight: How many those are.
+        limit: The ceiling in AI credits; None for no ceiling.
+        used: Credits charged for jobs that have ended.
+        kept: Credits that may have been charged for jobs that nobody waits for.
+        held: Credits reserved for jobs in flight.
+        in_flight: The number of jobs in flight.
     """
 
-    limit: Decimal | None = None
-    used: Decimal = Decimal(0)
-    kept: Decimal = Decimal(0)
-    held: Decimal = Decimal(0)
-    in_flight: int = 0
+    def __init__(self, limit: Decimal | None = None) -> None:
+        self.limit = limit
+        self.used = Decimal(0)
+        self.kept = Decimal(0)
+        self.held = Decimal(0)
+        self.in_flight: int = 0
+        self._waiting: list[tuple[int, asyncio.Future[None], Decimal]] = []
 
     @property
     def reserved(self) -> Decimal:
-        """What may still be charged."""
+        """Credits that may still be charged."""
         return self.kept + self.held
 
-    def fits(self, price: Decimal) -> bool:
-        """Say whether *price* fits beside all that counts now."""
-        return self.limit is None or self.used + self.reserved + price <= self.limit
+    # --- reserving ----------------------------------------------------------------
 
-    def refusal(self, price: Decimal) -> BudgetExceededError:
-        """Return the error for a *price* that does not fit and never will."""
-        limit = Decimal(0) if self.limit is None else self.limit
-        taken = self.used + self.reserved
-        return BudgetExceededError(limit=limit, reserved=taken, price=price)
-
-    def reserve(self, price: Decimal) -> None:
-        """Take *price* from what is left."""
+    def try_reserve(self, price: Decimal) -> bool:
+        """Reserve *price* if it fits under the ceiling now; return whether it does."""
+        if self.limit is not None and self.used + self.reserved + price > self.limit:
+            return False
         self.held += price
         self.in_flight += 1
-
-    def take_up(self, price: Decimal) -> None:
-        """Turn a *price* kept by an earlier run into a reservation of this one."""
-        self.kept -= price
-        self.reserve(price)
-
-    def settle(self, price: Decimal, used: Decimal | None) -> Decimal:
-        """End a reservation; return what counts as used: *price* if nobody says."""
-        charged = price if used is None else used
-        self._release(price)
-        self.used += charged
-        return charged
-
-    def free(self, price: Decimal) -> None:
-        """End a reservation for which nothing was charged."""
-        self._release(price)
-
-    def keep(self, price: Decimal) -> None:
-        """End a reservation that may have been charged; it still counts."""
-        self._release(price)
-        self.kept += price
-
-    def _release(self, price: Decimal) -> None:
-        self.held -= price
-        self.in_flight -= 1
-
-
-class Purse:
-    """Gives out what a `Budget` has, to whoever comes first in the batch."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self._waiting: list[tuple[int, asyncio.Future[None], Decimal]] = []
+        return True
 
     async def reserve(self, price: Decimal, *, index: int) -> None:
-        """Reserve *price* once it fits. Cancelling this reserves nothing.
+        """Reserve *price* once it fits; lower indices are served first.
+
+        Cancelling this reserves nothing.
 
         Raises:
-            BudgetExceededError: It does not fit, and no reservation is left that
+            BudgetExceededError: It does not fit, and no job in flight is left that
                 could make room.
         """
-        if not self._waiting and self.budget.fits(price):
-            return self.budget.reserve(price)
+        if not self._waiting and self.try_reserve(price):
+            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (index, turn, price))
-        self._give_turns()
+        self._serve()
         try:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled() and turn.exception() is None:
-                self.free(price)
+                self.free(price)  # it was served as the task was cancelled
             raise
 
+    def take_up(self, price: Decimal) -> None:
+        """Turn a *price* that an earlier run kept into a reservation of this one."""
+        self.kept -= price
+        self.held += price
+        self.in_flight += 1
+
+    # --- ending a reservation -----------------------------------------------------
+
     def settle(self, price: Decimal, used: Decimal | None) -> Decimal:
-        """See `Budget.settle`."""
-        charged = self.budget.settle(price, used)
-        self._give_turns()
+        """Charge *used*, or *price* if that is None; return the credits charged."""
+        charged = price if used is None else used
+        self.used += charged
+        self._release(price)
         return charged
 
     def free(self, price: Decimal) -> None:
-        """See `Budget.free`."""
-        self.budget.free(price)
-        self._give_turns()
+        """Charge nothing."""
+        self._release(price)
 
     def keep(self, price: Decimal) -> None:
-        """See `Budget.keep`."""
-        self.budget.keep(price)
-        self._give_turns()
+        """Let *price* count against the ceiling for good, as it may be charged."""
+        self.kept += price
+        self._release(price)
 
-    def _give_turns(self) -> None:
-        """Serve in order; refuse the first that nothing can make room for any more."""
+    def _release(self, price: Decimal) -> None:
+        self.held -= price
+        self.in_flight -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        """Serve waiters in order; refuse the first if nothing can make room for it."""
         while self._waiting:
             _, turn, price = self._waiting[0]
             if not turn.done():  # else it was cancelled
-                if self.budget.fits(price):
-                    self.budget.reserve(price)
+                if self.try_reserve(price):
                     turn.set_result(None)
-                elif self.budget.in_flight:
+                elif self.in_flight:
                     return
                 else:
-                    turn.set_exception(self.budget.refusal(price))
+                    turn.set_exception(self._refusal(price))
             heapq.heappop(self._waiting)
+
+    def _refusal(self, price: Decimal) -> BudgetExceededError:
+        assert self.limit is not None  # noqa: S101 - else every price fits
+        taken = self.used + self.reserved
+        return BudgetExceededError(limit=self.limit, reserved=taken, price=price)

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 from anyio import to_thread
 
-from pictory_async._batch.journal import Journal, NoJournal
+from pictory_async._batch.journal import AnyJournal
 from pictory_async._batch.outcomes import BatchOutcome
 from pictory_async._batch.records import Record, image_text
 from pictory_async._core.endpoints import IMAGES
@@ -22,28 +22,39 @@ from pictory_async._core.errors import (
     SessionClosedError,
 )
 from pictory_async._core.models import GeneratedImage
-from pictory_async._http.sender import Sender
-from pictory_async._media.download import save
+from pictory_async._runtime import Runtime
 
-# Files at once: enough to fill a line, and each is a thread and a socket.
+# Files at once: enough to use a line fully, and each takes a thread and a socket.
 DOWNLOADS: Final = 8
 
-# [I] What a host answers for a signed URL that has expired, or a file that moved.
+# [I] A host's answers for a signed URL that has expired, or a file that was moved.
 GONE: Final = frozenset({403, 404})
 
 
 class Saver:
-    """Downloads into one folder; a file is named by the prompt's place and the job."""
+    """Downloads images to one folder; a file is named by the prompt's place and job."""
 
-    def __init__(
-        self, *, folder: Path, sender: Sender, journal: Journal | NoJournal
-    ) -> None:
-        self._folder = f"{folder}{os.sep}"
-        self._sender = sender
+    def __init__(self, *, folder: Path, runtime: Runtime, journal: AnyJournal) -> None:
+        self._folder = folder
+        self._runtime = runtime
         self._journal = journal
         self._turn = asyncio.Semaphore(DOWNLOADS)
 
-    async def outcome(self, image: GeneratedImage, record: Record) -> BatchOutcome:
+    async def open(self) -> None:
+        """Make the folder, and a file in it to check that it can be written to.
+
+        Raises:
+            InvalidRequestError: It cannot; better known before an image is paid for.
+        """
+        try:
+            await to_thread.run_sync(_try_folder, self._folder)
+        except OSError as exc:
+            why = exc.strerror or type(exc).__name__
+            place = self._folder
+            reason = f"must be a folder that can be written to, not {place} ({why})"
+            raise InvalidRequestError(field="save_to", reason=reason) from exc
+
+    async def save(self, image: GeneratedImage, record: Record) -> BatchOutcome:
         """Save *image*; return the outcome, with a `DownloadError` if that failed.
 
         Cancelling this leaves no part of a file behind.
@@ -55,11 +66,12 @@ class Saver:
                 return attrs.evolve(outcome_of(image, record), error=error)
         record.path = str(path)
         self._journal.put(record)
-        return attrs.evolve(outcome_of(image, record), path=path)
+        return outcome_of(image, record)
 
     async def _save(
         self, image: GeneratedImage, record: Record
     ) -> tuple[GeneratedImage, Path]:
+        """Save *image*, if need be from a fresh URL; return it as it was saved."""
         try:
             return image, await self._download(image, record)
         except DownloadError as error:
@@ -72,16 +84,15 @@ class Saver:
         return fresh, await self._download(fresh, record)
 
     async def _download(self, image: GeneratedImage, record: Record) -> Path:
-        # One found in the history has no job: its own id keeps it from being taken
-        # for another batch's image of that place.
+        # An image found in the history has no job: its own id keeps the file apart
+        # from that of another batch's prompt at the same place.
         mark = record.job_id or image.extra.get("id")
         try:
-            return await save(
-                self._sender,
+            return await self._runtime.save(
                 url=image.url,
                 image_id=f"{record.index:06}-{mark}",
-                to=self._folder,
-                # What has this name is this image, from a run that was killed.
+                to=f"{self._folder}{os.sep}",
+                # A file of this name is this image, from a run that was killed.
                 overwrite=True,
             )
         except OSError as exc:
@@ -91,31 +102,12 @@ class Saver:
             ) from exc
 
     async def _fresh(self, image: GeneratedImage, job_id: str) -> GeneratedImage | None:
-        """Ask for the job once more; return the image with its present URL."""
+        """Poll the job once more; return its image with the present URL."""
         call = IMAGES.job(job_id, image.request)
         try:
-            return (await self._sender.fetch(call)).result
+            return (await self._runtime.fetch(call)).result
         except PictoryError:
-            return None  # the failed download says more
-
-
-async def make_folder(folder: Path) -> None:
-    """Make *folder*, and a file in it to see that it takes any.
-
-    Raises:
-        InvalidRequestError: It does not; better known before an image is paid for.
-    """
-    try:
-        await to_thread.run_sync(_try_folder, folder)
-    except OSError as exc:
-        why = exc.strerror or type(exc).__name__
-        reason = f"must be a folder that can be written to, not {folder} ({why})"
-        raise InvalidRequestError(field="save_to", reason=reason) from exc
-
-
-def _try_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
+            return None  # the error of the download says more
 
 
 def outcome_of(image: GeneratedImage, record: Record) -> BatchOutcome:
@@ -127,3 +119,8 @@ def outcome_of(image: GeneratedImage, record: Record) -> BatchOutcome:
         image=image,
         path=None if record.path is None else Path(record.path),
     )
+
+
+def _try_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()

@@ -1,8 +1,8 @@
 """The file of a journal: an SQLite database of one table. Blocks; runs in a thread.
 
-It is opened for one batch alone (``locking_mode=EXCLUSIVE``), so the system itself
-lets go of it when the process is killed. What is committed survives that and a loss
-of power (write-ahead log, ``synchronous=FULL``).
+It is opened for one batch alone (``locking_mode=EXCLUSIVE``); if the process is
+killed, the operating system releases the lock. What is committed survives that and a
+loss of power (write-ahead log, ``synchronous=FULL``).
 https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory
 """
 
@@ -66,11 +66,11 @@ NEWER: Final = (
 
 @attrs.frozen(kw_only=True)
 class Contents:
-    """What a journal had when it was opened.
+    """A summary of a journal as it was opened.
 
     Attributes:
-        end: The first index behind all that are recorded.
-        used: AI credits of prompts whose outcome is known.
+        end: The first index after all recorded ones.
+        used: AI credits of prompts whose outcome is recorded.
         kept: AI credits of all others.
     """
 
@@ -87,16 +87,16 @@ class JournalFile:
         self._database: sqlite3.Connection | None = None
 
     def open(self) -> Contents:
-        """Open it for us alone, make it if it is not there, and write to it.
+        """Open the file for one batch alone, create it if needed, and write to it.
 
         Raises:
             JournalError: It cannot be used.
         """
-        with self._telling():
+        with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._check_access()
-            # Never opened by ourselves: a file that is opened and closed a second time
-            # in one process loses the locks of the first (fcntl(2), "Record locks").
+            # By SQLite alone: if a process opens a file twice and closes it once, it
+            # loses the locks of the other opening (fcntl(2), "Record locks").
             self._database = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             try:
                 return self._begin(self._database)
@@ -105,14 +105,14 @@ class JournalFile:
                 raise
 
     def write(self, rows: Sequence[tuple[Any, ...]], gone: Sequence[int]) -> None:
-        """Write *rows* in the place of those with their index, and delete others.
+        """Insert or replace *rows* by index, and delete those of the indices *gone*.
 
-        All of it is on disk when this returns, or nothing is.
+        All changes are on disk when this returns; if it raises, none is.
 
         Raises:
             JournalError: It could not be written.
         """
-        with self._telling(), self._transaction() as database:
+        with self._errors(), self._transaction() as database:
             for first in range(0, len(rows), _ROWS_AT_ONCE):
                 some = rows[first : first + _ROWS_AT_ONCE]
                 # One statement for all: each would wait for the interpreter's lock.
@@ -121,13 +121,15 @@ class JournalFile:
                 database.execute("DELETE FROM prompts WHERE position = ?", (index,))
 
     def read(self, first: int, count: int) -> list[Record]:
-        """Return *count* records from *first* on, without files that are gone.
+        """Return the records of *count* indices from *first*.
+
+        The path of a file that no longer exists is left out.
 
         Raises:
             JournalError: They cannot be read.
         """
         query = "SELECT * FROM prompts WHERE position >= ? AND position < ?"
-        with self._telling():
+        with self._errors():
             found = self._all(query, (first, first + count))
             records = [record(row) for row in found]
             for read in records:
@@ -142,24 +144,24 @@ class JournalFile:
             JournalError: They cannot be read.
         """
         query = f"SELECT * FROM prompts WHERE substr(fingerprint, 1, {HALF}) = ?"  # noqa: S608 - a number
-        with self._telling():
+        with self._errors():
             return [record(row) for row in self._all(query, (mark,))]
 
     def close(self) -> None:
-        """Close it; what is committed is in the one file then."""
+        """Close the file; the write-ahead log is merged into it."""
         if self._database is not None:
             self._database.close()
             self._database = None
 
     def _check_access(self) -> None:
-        """Refuse what cannot be written to: SQLite's words for it are many."""
+        """Refuse what cannot be written to; SQLite has many errors for that."""
         for needed in (self.path.parent, self.path):
             if needed.exists() and not os.access(needed, os.W_OK):
                 raise self._error(f"{needed} cannot be written to")
 
     def _begin(self, database: sqlite3.Connection) -> Contents:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
-        database.execute("BEGIN EXCLUSIVE")  # ours, or refused, before anything else
+        database.execute("BEGIN EXCLUSIVE")  # locked for us, or refused, first of all
         tables, application, schema = (
             self._one(query)
             for query in (
@@ -179,7 +181,7 @@ class JournalFile:
         elif (found := self._one("PRAGMA quick_check(1)")) != "ok":
             raise self._error(f"it is damaged ({found:.60})")
         contents = self._contents()
-        # So that a disk that takes nothing is told before anything is sent.
+        # A disk that cannot be written to is noticed before anything is sent.
         database.execute("UPDATE openings SET number = number + 1")
         database.execute("COMMIT")
         database.execute("PRAGMA journal_mode=WAL")
@@ -210,8 +212,8 @@ class JournalFile:
             raise
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Tell what goes wrong as a `JournalError`."""
+    def _errors(self) -> Iterator[None]:
+        """Raise errors of the database and the disk as a `JournalError`."""
         try:
             yield
         except sqlite3.Error as exc:

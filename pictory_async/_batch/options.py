@@ -1,17 +1,17 @@
-"""How a batch is to run: its arguments, checked before anything is sent."""
+"""The arguments of a batch, checked before anything is sent."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from pictory_async._batch.outcomes import BatchProgress
+from pictory_async._batch.progress import Progress
 from pictory_async._core.arguments import (
     Prompt,
     checked_credits,
@@ -22,14 +22,13 @@ from pictory_async._core.errors import InvalidRequestError
 from pictory_async._core.models import ImageRequest
 
 OnUnknown: TypeAlias = Literal["report", "reconcile", "resubmit"]
-Progress: TypeAlias = bool | Callable[[BatchProgress], object]
 
 ON_UNKNOWN: Final = ("report", "reconcile", "resubmit")
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
-    """The arguments of `PictorySession.generate_many`."""
+class BatchOptions:
+    """The checked arguments of `PictorySession.generate_many`."""
 
     template: ImageRequest
     options: Mapping[str, str]
@@ -45,10 +44,10 @@ class Plan:
         """Return the request for *prompt*; options fill what it leaves open.
 
         Raises:
-            InvalidRequestError: It cannot be asked for.
+            InvalidRequestError: The prompt is not valid.
         """
         if not isinstance(prompt, ImageRequest):
-            # Of a template, so that an odd option is logged once, not for each prompt.
+            # From a template, so that an undocumented option is logged only once.
             return self.template.override(prompt=prompt)
         missing = {
             name: value
@@ -58,7 +57,7 @@ class Plan:
         return prompt.override(**missing) if missing else prompt
 
 
-def plan(
+def batch_options(
     *,
     options: Mapping[str, str | None],
     max_in_flight: int,
@@ -68,11 +67,11 @@ def plan(
     max_credits: Decimal | float | str | None,
     on_unknown: OnUnknown,
     progress: Progress,
-) -> Plan:
-    """Return the plan.
+) -> BatchOptions:
+    """Check the arguments and return them.
 
     Raises:
-        InvalidRequestError: An argument is not allowed; names it.
+        InvalidRequestError: An argument is not allowed; the error names it.
     """
     given: dict[str, Any] = {
         name: value for name, value in options.items() if value is not None
@@ -80,13 +79,13 @@ def plan(
     if on_unknown not in ON_UNKNOWN:
         reason = f"must be one of {', '.join(ON_UNKNOWN)}, not {on_unknown!r:.60}"
         raise InvalidRequestError(field="on_unknown", reason=reason)
-    shown = isinstance(progress, bool) or callable(progress)
-    if not shown or inspect.iscoroutinefunction(progress):
+    allowed = isinstance(progress, bool) or callable(progress)
+    if not allowed or inspect.iscoroutinefunction(progress):
         reason = (
             "must be True, False or a function of a BatchProgress, not an async one"
         )
         raise InvalidRequestError(field="progress", reason=reason)
-    return Plan(
+    return BatchOptions(
         template=ImageRequest("a template that is never sent", **given),
         options=given,
         max_in_flight=checked_max_in_flight(max_in_flight),

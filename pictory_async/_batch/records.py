@@ -1,7 +1,7 @@
-"""What a journal remembers of a prompt, and how that is written. No I/O.
+"""The records of a journal, and how they are written. No I/O.
 
-The prompts themselves are not in it, nor the key, nor the body of any answer: a prompt
-is recognised by its fingerprint.
+A record holds no prompt, no key and no body of an answer: a prompt is recognised by its
+fingerprint.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pictory_async._core.text import is_web_url, shorten
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
-# Each half of a fingerprint: a chance of 1 in 10^19 that an edit is not noticed.
+# Bytes of each half of a fingerprint: 1 edit in 10^19 is not noticed.
 HALF: Final = 8
 
 
-class UnreadableRecord(Exception):  # noqa: N818 - a message between two modules
-    """A row of the journal makes no sense: the file was damaged or edited."""
+class UnreadableRecord(Exception):  # noqa: N818 - becomes a JournalError
+    """A row of the journal cannot be read: the file was damaged or edited."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -44,13 +44,14 @@ class Record:
 
     Attributes:
         index: The place of the prompt.
-        fingerprint: Of what was asked for.
+        fingerprint: The mark of the request; see `fingerprint`.
         started_at: When the POST began.
-        ended_at: When it was given up; None if nobody could tell.
-        job_id: The job, once it is known.
-        outcome: What the service said last, as text; None before that.
-        credits: What counts against the ceiling.
+        ended_at: When the POST was given up; None if that was not recorded.
+        job_id: The id of the job, once it is known.
+        outcome: The final image or error as text; None before that.
+        credits: The AI credits that count against the ceiling.
         path: The file of the image, if it was saved.
+        result: The image or the error that *outcome* holds, once it was read.
     """
 
     index: int
@@ -61,6 +62,7 @@ class Record:
     outcome: str | None = None
     credits: Decimal = Decimal(0)
     path: str | None = None
+    result: GeneratedImage | JobError | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Return the values in the order of the columns."""
@@ -77,10 +79,10 @@ class Record:
 
 
 def record(row: tuple[Any, ...]) -> Record:
-    """Return the record that *row* is.
+    """Return the record of *row*.
 
     Raises:
-        UnreadableRecord: It is none.
+        UnreadableRecord: A value is not valid.
     """
     index, mark, started, ended, job_id, outcome, credits_, path = row
     try:
@@ -99,10 +101,10 @@ def record(row: tuple[Any, ...]) -> Record:
 
 
 def amount(text: Any) -> Decimal:
-    """Return the credits that *text* says.
+    """Return the credits in *text*.
 
     Raises:
-        UnreadableRecord: It says none.
+        UnreadableRecord: It is not a finite number.
     """
     try:
         credits_ = Decimal(text)
@@ -114,9 +116,9 @@ def amount(text: Any) -> Decimal:
 
 
 def fingerprint(request: ImageRequest) -> bytes:
-    """Return the mark that *request* is recognised by: prompt, then all the rest.
+    """Return the mark that *request* is recognised by: its prompt, then its options.
 
-    The webhook is left out: it may be another one in each run, and draws nothing.
+    The webhook is left out: it may differ in each run and does not change the image.
     """
     named = (
         request.model,
@@ -135,7 +137,7 @@ def prompt_mark(request: ImageRequest) -> bytes:
 
 @lru_cache(maxsize=128)
 def _mark_of_options(named: tuple[str | None, ...], extra: str) -> bytes:
-    # Read once more, so that the order of keys does not matter, nor their Python type.
+    # Read back, so that neither the order of keys matters nor their Python type.
     values = [*named, json.loads(extra) if extra else {}]
     text = json.dumps(values, sort_keys=True)
     return blake2b(text.encode(), digest_size=HALF).digest()
@@ -145,7 +147,7 @@ def _mark_of_options(named: tuple[str | None, ...], extra: str) -> bytes:
 
 
 def image_text(image: GeneratedImage) -> str:
-    """Return an image as it is written."""
+    """Return the text that records *image*."""
     credits_ = image.credits_used
     values: dict[str, Any] = {
         "url": image.url,
@@ -159,10 +161,10 @@ def image_text(image: GeneratedImage) -> str:
 
 
 def error_text(error: PictoryError) -> str | None:
-    """Return a final error as it is written; None for one that is not final.
+    """Return the text that records a final error; None if it is not final.
 
-    Final is what the service said of a job: that it failed, or that its data is gone.
-    After all else the job may still give its image.
+    Final errors are those that the service reports of a job: it failed, or its data
+    is gone. After any other error the job may still complete.
     """
     match error:
         case JobFailedError():
@@ -178,10 +180,10 @@ def error_text(error: PictoryError) -> str | None:
 def read_outcome(
     text: str, *, job_id: str | None, request: ImageRequest
 ) -> GeneratedImage | JobError:
-    """Return what `image_text` or `error_text` wrote.
+    """Return the image or error that `image_text` or `error_text` recorded.
 
     Raises:
-        UnreadableRecord: Neither did.
+        UnreadableRecord: *text* comes from neither.
     """
     try:
         values = json.loads(text)

@@ -1,21 +1,28 @@
-"""A batch under way: one task that owns the others, and what they have ready."""
+"""A batch under way: one task that owns the others, and the outcomes not yet taken."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import heapq
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence, Sized
-from typing import Any
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Sequence,
+    Sized,
+)
+from typing import Any, Final
 
-from pictory_async._batch.budget import Budget
-from pictory_async._batch.files import make_folder
-from pictory_async._batch.journal import Journal, NoJournal
-from pictory_async._batch.options import Plan
-from pictory_async._batch.outcomes import BatchOutcome, Tally
-from pictory_async._batch.progress import Notifier
+from pictory_async._batch.budget import Reservations
+from pictory_async._batch.journal import journal_at
+from pictory_async._batch.options import BatchOptions
+from pictory_async._batch.outcomes import BatchOutcome
+from pictory_async._batch.progress import BatchProgress, Counts, Display
 from pictory_async._batch.records import Record
-from pictory_async._batch.work import Work
+from pictory_async._batch.work import PromptWorker
 from pictory_async._core.arguments import Prompt, Prompts
 from pictory_async._core.errors import (
     InvalidRequestError,
@@ -24,144 +31,133 @@ from pictory_async._core.errors import (
     WrongLoopError,
 )
 from pictory_async._core.models import ImageRequest
-from pictory_async._jobs.submit import GRACE
-from pictory_async._runtime import OpenLoop, Runtime
+from pictory_async._runtime import Runtime
 from pictory_async._tasks import Signal, TaskOwner, uncancelled
 
-# A prompt, its place and its record; or the outcome of one that cannot be asked for.
+# A prompt's place, request and record; or the outcome of a prompt that is not valid.
 Pulled = tuple[int, ImageRequest, Record | None] | BatchOutcome
 
-MISSING = "is missing"
-
-# Prompts that are compared with the journal between two breaths of the loop.
-COMPARED_AT_ONCE = 50
+NO_MORE: Final = object()
 
 
-class Source:
-    """Pulls prompts from any iterable or async iterable."""
+class Phase(enum.Enum):
+    """Where a batch stands; see the table of `BatchRun`."""
 
-    def __init__(self, prompts: Prompts) -> None:
-        self._prompts: Prompts | None = prompts
-        self._iterator: Iterator[Any] | AsyncIterator[Any] | None = None
-        self.total: int | None = len(prompts) if isinstance(prompts, Sized) else None
-
-    @property
-    def known(self) -> Sequence[Any]:
-        """All prompts, if they are known in full; else nothing."""
-        prompts = self._prompts
-        return prompts if isinstance(prompts, Sequence) else ()
-
-    async def pull(self) -> Any:
-        """Return the next prompt.
-
-        Raises:
-            StopAsyncIteration: There are no more.
-            Exception: Whatever the iterable raises.
-        """
-        if self._iterator is None:
-            self._iterator = self._begin()
-        if isinstance(self._iterator, AsyncIterator):
-            return await anext(self._iterator)
-        try:
-            return next(self._iterator)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    def close(self) -> None:
-        """Forget the prompts."""
-        self._prompts = self._iterator = None
-
-    def _begin(self) -> Iterator[Any] | AsyncIterator[Any]:
-        prompts = self._prompts
-        if prompts is None:
-            raise StopAsyncIteration
-        if isinstance(prompts, AsyncIterable):
-            return aiter(prompts)
-        return iter(prompts)
+    NEW = enum.auto()
+    PULLING = enum.auto()
+    FINISHING = enum.auto()
+    COMPLETE = enum.auto()
+    ABORTED = enum.auto()
+    STOPPED = enum.auto()
+    ENDED = enum.auto()
 
 
-class Run:
-    """Pulls prompts, works on up to *max_in_flight* of them, and keeps the outcomes.
+class BatchRun:
+    """One run of a batch.
 
-    A *supervisor* task owns all others. Each worker takes one prompt after another; a
-    worker more is started when all are busy. A prompt is pulled only while fewer than
-    *max_in_flight* are pulled and not yet taken by the consumer, so memory follows
-    that number and a slow consumer stops the pulling.
+    It pulls prompts, works on up to *max_in_flight* of them, and keeps the outcomes
+    that nobody has taken yet. A *supervisor* task owns all others. Each worker takes
+    one prompt after another; another worker is started when all are busy. A prompt is
+    pulled only while fewer than *max_in_flight* are pulled and not yet taken by the
+    consumer, so memory follows that number and a slow consumer stops the pulling.
+
+    | Phase     | Event                      | What happens                           |
+    |-----------|----------------------------|----------------------------------------|
+    | NEW       | first step of the consumer | PULLING: the supervisor opens the      |
+    |           |                            | journal and starts the first worker    |
+    | NEW       | consumer stops             | ENDED: nothing was read or sent        |
+    | PULLING   | source ends, or raises     | FINISHING: workers end their prompts,  |
+    |           |                            | then its error is raised               |
+    | PULLING   | a recorded prompt differs  | FINISHING, likewise                    |
+    | FINISHING | last worker ends           | COMPLETE                               |
+    | PULLING,  | journal fails, source is   | ABORTED: workers are cancelled; the    |
+    | FINISHING | cancelled, a defect        | error is raised after the outcomes     |
+    | PULLING,  | session or loop closes     | ABORTED, with `SessionClosedError`     |
+    | FINISHING |                            |                                        |
+    | not ENDED | consumer stops             | STOPPED: all tasks are cancelled       |
+    | COMPLETE, | workers have ended, POSTs  | ENDED: the consumer gets what is left, |
+    | ABORTED,  | answered or overdue, and   | then the error or the end              |
+    | STOPPED   | the journal is closed      |                                        |
     """
 
-    def __init__(self, *, source: Source, plan: Plan, runtime: Runtime) -> None:
-        self._source = source
-        self._plan = plan
+    def __init__(
+        self, *, prompts: Prompts, options: BatchOptions, runtime: Runtime
+    ) -> None:
+        self._options = options
         self._runtime = runtime
-        self._notifier = Notifier(plan.progress)
-        self.tally: Tally = Tally(Budget(limit=plan.max_credits), total=source.total)
-        self._journal: Journal | NoJournal = NoJournal()
-        self._work: Work | None = None
+        self._source = _each(prompts)
+        # All prompts, if they are known in full; forgotten once they are compared.
+        self._known: Sequence[Any] = prompts if isinstance(prompts, Sequence) else ()
+        self._display = Display(options.progress)
+        self._counts = Counts(
+            credits_=Reservations(options.max_credits),
+            display=self._display,
+            total=len(prompts) if isinstance(prompts, Sized) else None,
+        )
+        self._journal = journal_at(options.journal)
+        self._worker = PromptWorker(
+            options=options,
+            runtime=runtime,
+            journal=self._journal,
+            counts=self._counts,
+        )
+        self._phase = Phase.NEW
+        self._error: BaseException | None = None
+        self._supervisor: asyncio.Task[None] | None = None
         self._workers = TaskOwner()
         self._busy = self._alive = 0
         self._pulled = self._taken = 0
         self._turn = asyncio.Lock()  # to pull
-        self._exhausted = False  # nothing is pulled any more
-        self._source_ended = False  # because there is nothing left, or it failed
-        self._complete = False  # and all that was pulled has its outcome
-        self._stopped = False  # by whoever iterates
-        self._closing = False
-        self._error: BaseException | None = None
         # Outcomes that nobody has taken: by their end, or by their place if *ordered*.
         self._ready: deque[BatchOutcome] = deque()
         self._held: list[tuple[int, BatchOutcome]] = []
         self._changed = Signal()  # for the consumer
         self._room = Signal()  # for the worker whose turn it is to pull
-        self._ended_work = Signal()  # for the supervisor
-        self._supervisor: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.ended: bool = False
+        self._worker_left = Signal()  # for the supervisor
 
     # --- for the consumer -----------------------------------------------------------
 
+    @property
+    def progress(self) -> BatchProgress:
+        """How far the batch is now."""
+        return self._counts.progress
+
     async def next(self) -> BatchOutcome | None:
-        """Return the next outcome; None at the end. Begins with the first call.
+        """Return the next outcome; None at the end. The first call starts the batch.
 
         Cancelling this loses nothing.
 
         Raises:
-            Exception: What ended the batch early, once all outcomes are taken.
+            Exception: The error that ended the batch early, after all outcomes.
         """
-        if self._supervisor is None and not self.ended:
+        if self._phase is Phase.NEW:
             self._start()
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
-            raise WrongLoopError("a batch belongs to the event loop that began it")
-        while True:
-            outcome = self._take()
-            if outcome is not None:
-                return outcome
-            if self.ended:
+        self._check_loop()
+        while (outcome := self._take()) is None:
+            if self._phase is Phase.ENDED:
                 self._raise_error()
                 return None
             await self._changed.wait()
+        return outcome
 
     def stop(self) -> None:
         """Pull and send nothing more; end all tasks soon. Idempotent."""
-        self._stopped = self._exhausted = True
         if self._supervisor is None:
-            self.ended = True
-        elif not self._supervisor.done():
-            if self._plan.journal is not None:
-                # If there is one already, we wait for it ourselves and opened nothing.
-                self._runtime.closing_journals.setdefault(
-                    self._journal_key, self._supervisor
-                )
+            self._phase = Phase.ENDED
+        elif self._phase is not Phase.ENDED:
+            self._phase = Phase.STOPPED
+            self._journal.begin_closing(self._supervisor)
             self._workers.cancel()
             self._supervisor.cancel()
 
     def abandon(self) -> None:
         """Stop, called from any thread: nobody will take an outcome any more."""
-        loop = self._loop
-        if self.ended or loop is None or loop.is_closed():
+        if self._supervisor is None or self._phase is Phase.ENDED:
             return
+        loop = self._supervisor.get_loop()
         if loop is _running_loop():
             self.stop()
-        else:
+        elif not loop.is_closed():
             loop.call_soon_threadsafe(self.stop)
 
     async def aclose(self) -> None:
@@ -173,10 +169,16 @@ class Run:
         if self._supervisor is not None and not self._supervisor.done():
             await asyncio.wait([self._supervisor])
 
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._supervisor is not None and self._supervisor.get_loop() is not loop:
+            raise WrongLoopError("a batch belongs to the event loop that began it")
+
     def _take(self) -> BatchOutcome | None:
+        ended = self._phase is Phase.ENDED
         if self._ready:
             outcome = self._ready.popleft()
-        elif self._held and (self._held[0][0] == self._taken or self.ended):
+        elif self._held and (ended or self._held[0][0] == self._taken):
             outcome = heapq.heappop(self._held)[1]
         else:
             return None
@@ -192,118 +194,77 @@ class Run:
     # --- the supervisor ---------------------------------------------------------------
 
     def _start(self) -> None:
-        engine = self._runtime.use()
-        self._loop = engine.loop
-        self._supervisor = engine.tasks.spawn(
-            self._supervise(engine), name="pictory-batch"
-        )
-        # Also if it is cancelled before its first step.
-        self._supervisor.add_done_callback(self._over)
+        self._supervisor = self._runtime.spawn(self._supervise(), name="pictory-batch")
+        self._phase = Phase.PULLING
+        # A callback is called even if the task is cancelled before its first step.
+        self._supervisor.add_done_callback(self._end)
 
-    async def _supervise(self, engine: OpenLoop) -> None:
+    async def _supervise(self) -> None:
         try:
-            await self._open(engine)
+            await self._open()
             self._add_worker()
             while self._alive:
-                await self._ended_work.wait()
-            self._complete = self._source_ended
-        except Exception as exc:  # noqa: BLE001 - raised where the batch is iterated
-            self._fail(exc)
+                await self._worker_left.wait()
+            if self._phase is Phase.FINISHING:
+                self._phase = Phase.COMPLETE
+        except Exception as exc:  # noqa: BLE001 - raised to the consumer
+            self._abort(exc)
         finally:
-            await uncancelled(asyncio.create_task(self._close(), name="pictory-batch"))
+            if self._phase in (Phase.PULLING, Phase.FINISHING):
+                self._phase = Phase.ABORTED  # the session is closing
+            closing = asyncio.create_task(self._close(), name="pictory-batch")
+            self._journal.begin_closing(closing)
+            await uncancelled(closing)
 
-    async def _open(self, engine: OpenLoop) -> None:
-        await self._notifier.open()
-        if self._plan.journal is not None:
-            await self._open_journal()
-        if self._plan.save_to is not None:
-            await make_folder(self._plan.save_to)
-        self._work = Work(
-            plan=self._plan,
-            runtime=self._runtime,
-            engine=engine,
-            journal=self._journal,
-            tally=self.tally,
-            on_accepted=self._tell,
+    async def _open(self) -> None:
+        await self._display.open()
+        await self._journal.open(self._abort)
+        contents = self._journal.contents
+        self._counts.credits.used = contents.used
+        self._counts.credits.kept = contents.kept
+        if self._known:
+            await self._compare(self._known)
+            self._known = ()
+        await self._worker.open()
+        self._counts.show()
+
+    async def _compare(self, prompts: Sequence[Any]) -> None:
+        """Compare the whole batch with the journal, before anything is sent."""
+        requests = map(self._request, prompts)
+        await self._journal.compare(
+            request if isinstance(request, ImageRequest) else None
+            for request in requests
         )
-        self._tell()
 
-    async def _open_journal(self) -> None:
-        closing = self._runtime.closing_journals.get(self._journal_key)
-        if closing is not None:  # by a batch of this session that was left
-            await asyncio.wait([closing])
-        assert self._plan.journal is not None  # noqa: S101 - else this is not called
-        journal = Journal(self._plan.journal)
-        try:
-            await journal.open(self._fail)
-        finally:
-            self._journal = journal  # to be closed, whatever happened
-        self.tally.budget.used = journal.contents.used
-        self.tally.budget.kept = journal.contents.kept
-        await self._compare_all(journal)
-
-    @property
-    def _journal_key(self) -> str:
-        return str(self._plan.journal)
-
-    async def _compare_all(self, journal: Journal) -> None:
-        """Compare what is known in full with the journal, before anything is sent."""
-        known, end = self._source.known, journal.contents.end
-        if not known:
-            return
-        for index in range(min(len(known), end)):
-            request = self._request(index, known[index])
-            await journal.find(
-                index, request if isinstance(request, ImageRequest) else None
-            )
-            if index % COMPARED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        if len(known) < end:
-            raise journal.mismatch(len(known), MISSING)
-        journal.rewind()
-
-    def _fail(self, error: BaseException) -> None:
-        """End the batch early; outcomes that are there are given first."""
-        if self._error is None and not self._stopped:
-            self._error = error
-        self._exhausted = True
+    def _abort(self, error: BaseException) -> None:
+        """End the batch early; the outcomes that are ready are given first."""
+        if self._phase is not Phase.STOPPED:
+            self._phase = Phase.ABORTED
+            self._error = self._error or error
         self._workers.cancel()
 
     async def _close(self) -> None:
-        self._closing = True
         await self._workers.aclose()
-        if self._work is not None:
-            await self._answers(self._work)
-        try:
-            await self._journal.aclose()
-        except Exception as exc:  # noqa: BLE001 - raised where the batch is iterated
-            self._fail(exc)
-        self._tell()
-        self._notifier.close()
-        self._source.close()
+        await self._worker.wait_for_answers()
+        await self._close_one(self._journal.aclose)
+        self._counts.show()
+        self._display.close()
+        await self._close_one(self._source.aclose)  # last: it may run the caller's code
 
-    async def _answers(self, work: Work) -> None:
-        """Give POSTs on the wire a little time, so that their ids are recorded."""
-        if self._plan.journal is None:
-            return  # their session finishes them
+    async def _close_one(self, aclose: Callable[[], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(GRACE):
-                while work.on_the_wire:
-                    await work.quieter.wait()
-        except TimeoutError:
-            return  # unknown to the journal; their session still waits
+            await aclose()
+        except Exception as exc:  # noqa: BLE001 - raised to the consumer
+            self._abort(exc)
 
-    def _over(self, supervisor: asyncio.Task[None]) -> None:
-        key = self._journal_key
-        if self._runtime.closing_journals.get(key) is supervisor:
-            del self._runtime.closing_journals[key]
-        if not (self._complete or self._stopped) and self._error is None:
+    def _end(self, supervisor: asyncio.Task[None]) -> None:
+        if self._phase not in (Phase.COMPLETE, Phase.STOPPED) and self._error is None:
             self._error = SessionClosedError(
                 "the session, or its event loop, was closed before the batch had ended"
             )
         if not supervisor.cancelled() and supervisor.exception() is not None:
             self._error = supervisor.exception()
-        self.ended = True
+        self._phase = Phase.ENDED
         self._changed.fire()
 
     # --- the workers ------------------------------------------------------------------
@@ -318,87 +279,96 @@ class Run:
         if not task.cancelled():
             error = task.exception()
             if error is not None:
-                self._fail(error)
-        elif not (self._closing or self._exhausted):  # by the source itself
-            self._fail(asyncio.CancelledError())
-        self._ended_work.fire()
+                self._abort(error)
+        elif self._phase is Phase.PULLING:  # not by us: by the source itself
+            self._abort(asyncio.CancelledError())
+        self._worker_left.fire()
 
     async def _take_prompts(self) -> None:
         """Take one prompt after another."""
         while (pulled := await self._pull()) is not None:
             self._busy += 1
-            if self._busy == self._alive < self._plan.max_in_flight:
+            if self._busy == self._alive < self._options.max_in_flight:
                 self._add_worker()
-            self._deliver(await self._outcome(pulled))
+            if isinstance(pulled, BatchOutcome):
+                self._deliver(pulled)
+            else:
+                self._deliver(await self._worker.outcome(*pulled))
             self._busy -= 1
 
     async def _pull(self) -> Pulled | None:
-        """Return the next prompt; None if there is none, or none is wanted."""
+        """Return the next prompt; None if nothing more is to be pulled."""
         async with self._turn:
-            while self._pulled - self._taken >= self._plan.max_in_flight:
+            while self._pulled - self._taken >= self._options.max_in_flight:
                 await self._room.wait()
-            if self._exhausted or self._runtime.closed:
+            if self._phase is not Phase.PULLING or self._runtime.closed:
                 return None
             try:
-                prompt = await self._source.pull()
-            except StopAsyncIteration:
-                self._end_source()
+                prompt = await anext(self._source, NO_MORE)
+            except Exception as exc:  # noqa: BLE001 - raised to the consumer
+                self._finish(exc)
                 return None
-            except Exception as exc:  # noqa: BLE001 - raised where it is iterated
-                self._end_pulling(exc)
+            if self._phase is not Phase.PULLING:  # the source ignored its cancellation
                 return None
-            index, self._pulled = self._pulled, self._pulled + 1
-            return await self._compare(index, prompt)
+            try:
+                return await self._recall(prompt)
+            except JournalMismatchError as exc:
+                self._finish(exc)
+                return None
 
-    async def _compare(self, index: int, prompt: Prompt) -> Pulled | None:
-        asked = self._request(index, prompt)
-        request = asked if isinstance(asked, ImageRequest) else None
-        try:
-            found = await self._journal.find(index, request)
-        except JournalMismatchError as exc:
-            self._end_pulling(exc)
+    async def _recall(self, prompt: Any) -> Pulled | None:
+        """Return *prompt* with its place and its record; None after the last one."""
+        if prompt is NO_MORE:
+            self._counts.total = self._pulled
+            self._journal.check_end(self._pulled)
+            self._finish(None)
             return None
-        return asked if isinstance(asked, BatchOutcome) else (index, asked, found)
-
-    def _request(self, index: int, prompt: Prompt) -> ImageRequest | BatchOutcome:
-        """Return the request for *prompt*, or why there can be none."""
-        try:
-            return self._plan.request(prompt)
-        except InvalidRequestError as error:
+        index, self._pulled = self._pulled, self._pulled + 1
+        request = self._request(prompt)
+        if isinstance(request, InvalidRequestError):
+            await self._journal.recall(index, None)
             asked = prompt if isinstance(prompt, ImageRequest) else None
-            return BatchOutcome(index=index, request=asked, error=error)
+            return BatchOutcome(index=index, request=asked, error=request)
+        return index, request, await self._journal.recall(index, request)
 
-    def _end_source(self) -> None:
-        """Note that there are no more prompts."""
-        self.tally.total = self._pulled
-        missing = self._pulled < self._journal.contents.end
-        self._end_pulling(
-            self._journal.mismatch(self._pulled, MISSING) if missing else None
-        )
+    def _request(self, prompt: Prompt) -> ImageRequest | InvalidRequestError:
+        try:
+            return self._options.request(prompt)
+        except InvalidRequestError as error:
+            return error
 
-    def _end_pulling(self, error: Exception | None) -> None:
-        """Pull nothing more; raise *error* after the outcomes of what was pulled."""
-        self._exhausted = self._source_ended = True
-        self._error = self._error or error
-
-    async def _outcome(self, pulled: Pulled) -> BatchOutcome:
-        if isinstance(pulled, BatchOutcome):
-            return pulled
-        assert self._work is not None  # noqa: S101 - made before the first worker
-        return await self._work.outcome(*pulled)
+    def _finish(self, error: Exception | None) -> None:
+        """Pull nothing more; *error* is raised after the outcomes of pulled prompts."""
+        if self._phase is Phase.PULLING:
+            self._phase = Phase.FINISHING
+            self._error = error
 
     def _deliver(self, outcome: BatchOutcome) -> None:
-        self.tally.count(outcome)
-        if self._plan.ordered:
+        if self._options.ordered:
             heapq.heappush(self._held, (outcome.index, outcome))
         else:
             self._ready.append(outcome)
-        self._tell()
+        self._counts.ended(outcome)
         self._changed.fire()
 
-    def _tell(self) -> None:
-        if self._notifier.wanted:
-            self._notifier.tell(self.tally.progress)
+
+async def _each(prompts: Prompts) -> AsyncGenerator[Any, None]:
+    """Yield the prompts of an iterable or async iterable.
+
+    Closing this closes a generator that the iterable made for us. A generator that
+    was passed in stays open: its owner may go on with it.
+    """
+    if not isinstance(prompts, AsyncIterable):
+        for prompt in prompts:
+            yield prompt
+        return
+    iterator = aiter(prompts)
+    try:
+        async for prompt in iterator:
+            yield prompt
+    finally:
+        if iterator is not prompts and isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

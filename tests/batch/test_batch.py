@@ -15,11 +15,13 @@ from pictory_async import (
     BatchOutcome,
     BatchProgress,
     BudgetExceededError,
+    FixedInterval,
     ImageRequest,
     InvalidRequestError,
     Limits,
     PictorySession,
     SessionClosedError,
+    WrongLoopError,
 )
 from pictory_async.sandbox import Fault, Sandbox
 
@@ -86,7 +88,7 @@ async def test_nothing_happens_before_the_iteration(
     assert batch.progress == BatchProgress()
 
 
-async def test_outcomes_come_as_they_end_or_in_order(sandbox: Sandbox) -> None:
+async def test_outcomes_are_given_as_they_end_or_in_order(sandbox: Sandbox) -> None:
     """The slow first one holds the others back only if they are to be in order."""
     slow_first = {"Picture number 0": 100.0}
     async with (
@@ -127,12 +129,61 @@ async def test_no_more_are_in_flight_than_asked_for(
 
 
 async def test_an_async_source_is_awaited(session: PictorySession) -> None:
-    """Its total is known when it has ended; the jobs do not wait for it."""
+    """The total is known once the source has ended; jobs start before that."""
     batch = session.generate_many(Counted(10).slowly(), max_in_flight=3)
     assert batch.progress.total is None
     indices = [outcome.index async for outcome in batch]
     assert sorted(indices) == list(range(10))
     assert batch.progress.total == 10
+
+
+class Pages:
+    """An async iterable whose iterator is a generator, as that of a database is."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            for prompt in prompts(100):
+                yield prompt
+        finally:
+            await asyncio.sleep(0)
+            self.closed = True
+            if self.error is not None:
+                raise self.error
+
+
+async def test_the_iterator_of_the_source_is_closed(session: PictorySession) -> None:
+    """By the time the batch is left, not when the garbage is collected."""
+    source = Pages()
+    async with session.generate_many(source, max_in_flight=2) as batch:
+        await anext(aiter(batch))
+        assert not source.closed
+    assert source.closed
+
+
+async def test_a_generator_that_was_passed_in_stays_open(
+    session: PictorySession,
+) -> None:
+    """Its owner can go on with the prompts that the batch left."""
+    source = Counted(10).slowly()
+    async with session.generate_many(source, max_in_flight=1) as batch:
+        await anext(aiter(batch))
+    assert [prompt async for prompt in source] == prompts(10)[1:]
+
+
+async def test_an_error_of_closing_the_source_is_dropped_by_a_stop(
+    session: PictorySession,
+) -> None:
+    """Leaving the batch drops the error; at the end of the source it is raised."""
+    async with session.generate_many(Pages(OSError("no")), max_in_flight=2) as batch:
+        await anext(aiter(batch))
+    assert batch_tasks() == []
+    with pytest.raises(OSError, match="no"):
+        await session.generate_many(Pages(OSError("no"))).results()
+    assert batch_tasks() == []
 
 
 async def test_no_prompt_is_no_outcome(session: PictorySession) -> None:
@@ -194,7 +245,7 @@ async def test_one_failure_does_not_hurt_the_rest(
 async def test_options_fill_what_a_request_leaves_open(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The other way round than in submit: here they are defaults."""
+    """They are defaults here; in submit they override."""
     named = ImageRequest("Picture by name", model="nanobanana")
     batch = session.generate_many(["Picture by text", named], model="flux-schnell")
     await batch.results()
@@ -355,7 +406,7 @@ async def test_a_step_that_is_given_up_loses_nothing(
 
 
 async def test_closing_the_session_ends_the_batch(sandbox: Sandbox) -> None:
-    """What is in flight is told with its job; then the iteration says why it ended."""
+    """Jobs in flight give outcomes with their ids; then the iteration raises why."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     source = Counted(100)
     outcomes: list[BatchOutcome] = []
@@ -376,6 +427,17 @@ async def test_closing_the_session_ends_the_batch(sandbox: Sandbox) -> None:
         session.generate_many(["A lighthouse"])
 
 
+async def test_a_batch_of_a_closed_session_cannot_begin(sandbox: Sandbox) -> None:
+    """Its first step says so, and reads no prompt."""
+    session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+    source = Counted(3)
+    batch = session.generate_many(source)
+    await session.aclose()
+    with pytest.raises(SessionClosedError):
+        await batch.results()
+    assert source.pulled == 0
+
+
 async def test_left_before_its_first_step(session: PictorySession) -> None:
     """A batch that was closed before it began has no outcome, and no task."""
     batch = session.generate_many(prompts(2))
@@ -392,7 +454,9 @@ async def test_left_before_its_first_step(session: PictorySession) -> None:
     assert batch_tasks() == []
 
 
-async def test_a_source_that_cancels_itself_is_told(session: PictorySession) -> None:
+async def test_a_source_that_cancels_itself_ends_the_batch(
+    session: PictorySession,
+) -> None:
     """The batch does not wait for ever, nor end as if all were done."""
 
     async def source() -> AsyncIterator[str]:
@@ -404,6 +468,54 @@ async def test_a_source_that_cancels_itself_is_told(session: PictorySession) -> 
     assert batch_tasks() == []
 
 
+@pytest.mark.parametrize("reaction", ["ends", "goes on", "raises"])
+async def test_a_source_that_ignores_its_cancellation_sends_nothing_more(
+    session: PictorySession, sandbox: Sandbox, reaction: str
+) -> None:
+    """What it yields, returns or raises after the batch was left is dropped."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "Picture number 0"
+        try:
+            await asyncio.sleep(10_000)
+        except asyncio.CancelledError:
+            if reaction == "raises":
+                raise OSError("no") from None
+        if reaction == "goes on":
+            yield "Picture number 1"
+
+    async with session.generate_many(source()) as batch:
+        await anext(aiter(batch))
+    assert batch_tasks() == []
+    await asyncio.sleep(100)
+    assert len(sandbox.submitted) == 1
+
+
+@pytest.mark.looptime(False)  # threads, in real time
+async def test_an_iterator_is_dropped_and_used_in_other_threads() -> None:
+    """Garbage may be collected anywhere; a step needs the loop of the first one."""
+    async with (
+        Sandbox(duration=0.01, pictures=False) as quick,
+        PictorySession(
+            quick.api_key, base_url=quick.base_url, polling=FixedInterval(0.01)
+        ) as session,
+    ):
+        iterator: Any = aiter(session.generate_many(prompts(100), max_in_flight=2))
+
+        async def step() -> None:
+            await anext(iterator)
+
+        await step()
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(asyncio.run, step())
+        await asyncio.to_thread(iterator.__del__)
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                await step()
+        assert batch_tasks() == []
+        assert len(quick.submitted) < 100
+
+
 # --- the ceiling --------------------------------------------------------------------
 
 
@@ -411,7 +523,7 @@ async def test_a_source_that_cancels_itself_is_told(session: PictorySession) -> 
 async def test_the_ceiling_is_kept(
     session: PictorySession, sandbox: Sandbox, limit: Any
 ) -> None:
-    """Three images of two credits fit under seven; for the others nothing is sent."""
+    """Three images of two credits fit under seven; no other request is sent."""
     batch = session.generate_many(prompts(6), max_credits=limit, ordered=True)
     outcomes = await batch.results()
     assert [outcome.error is None for outcome in outcomes] == [True] * 3 + [False] * 3
@@ -452,7 +564,7 @@ async def test_a_refused_request_makes_room_and_an_unknown_one_does_not(
 
 
 async def test_a_timed_out_job_keeps_its_reservation(sandbox: Sandbox) -> None:
-    """Nobody knows what it will cost."""
+    """Its reservation could not be made."""
     sandbox.hold()
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, job_timeout=60
@@ -467,7 +579,7 @@ async def test_a_timed_out_job_keeps_its_reservation(sandbox: Sandbox) -> None:
 async def test_a_model_of_unknown_price_is_refused_under_a_ceiling(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The error names it; without a ceiling the service is the judge."""
+    """The error names the model; without a ceiling the request is sent."""
     request = ImageRequest("Picture by a new model", model="newmodel9")
     (outcome,) = await session.generate_many([request], max_credits=100).results()
     assert isinstance(outcome.error, InvalidRequestError)
@@ -481,8 +593,8 @@ async def test_a_model_of_unknown_price_is_refused_under_a_ceiling(
 # --- progress -----------------------------------------------------------------------
 
 
-async def test_progress_is_told(session: PictorySession) -> None:
-    """Each change, up to the last."""
+async def test_progress_is_shown(session: PictorySession) -> None:
+    """The function gets each change, up to the last."""
     seen: list[BatchProgress] = []
     batch = session.generate_many(
         prompts(4), progress=seen.append, model="flux-schnell"

@@ -1,4 +1,4 @@
-"""The files of a batch: named, whole, a few at a time, and had later if need be."""
+"""The files of a batch: named, complete, a few at a time, and saved later if needed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def left_in(folder: Path) -> list[str]:
 async def test_each_image_has_its_file(
     session: PictorySession, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Named by its place and its job, so that no two are one."""
+    """The name is made of the place and the job, so that no two are the same."""
     folder = tmp_path / "new" / "pictures"
     outcomes = await session.generate_many(prompts(12), save_to=folder).results()
     names = [f"{o.index:06}-{o.job_id}.png" for o in outcomes]
@@ -85,7 +85,7 @@ async def test_a_failed_download_stands_beside_the_image(
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_a_url_that_has_gone_is_asked_for_once_more(
+async def test_a_url_that_is_gone_is_fetched_once_more(
     session: PictorySession, sandbox: Sandbox, tmp_path: Path, status: int
 ) -> None:
     """Through the job: signed URLs expire."""
@@ -97,10 +97,10 @@ async def test_a_url_that_has_gone_is_asked_for_once_more(
     assert kinds[-3:] == ["file", "job", "file"]
 
 
-async def test_a_url_that_stays_away_is_an_error(
+async def test_a_url_that_stays_gone_is_an_error(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """It is asked for once, not for ever; also if the job says nothing any more."""
+    """A fresh one is fetched once; also if the job cannot be polled any more."""
     sandbox.add_fault(Fault.answer(403, on="file", times=2))
     retries = RetryPolicy(attempts=1)
     async with PictorySession(
@@ -118,10 +118,10 @@ async def test_a_url_that_stays_away_is_an_error(
     assert left_in(tmp_path) == []
 
 
-async def test_a_disk_that_takes_no_file_is_told(
+async def test_a_disk_that_takes_no_file_is_a_failed_download(
     session: PictorySession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an error of the download: the image is there."""
+    """As a failed download, beside the image."""
 
     def refuse(self: object) -> None:
         raise OSError(28, "No space left on device")
@@ -133,10 +133,10 @@ async def test_a_disk_that_takes_no_file_is_told(
     assert "No space left" in str(outcome.error)
 
 
-async def test_a_folder_that_takes_no_file_is_told_before_anything_is_sent(
+async def test_a_folder_that_takes_no_file_is_refused_before_anything_is_sent(
     session: PictorySession, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """No image is paid for that cannot be saved."""
+    """No image that cannot be saved is paid for."""
     (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file", tmp_path / "file" / "pictures"):
         with pytest.raises(
@@ -161,8 +161,8 @@ async def test_closed_in_a_download(sandbox: Sandbox, tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
 
 
-async def test_files_are_had_later(sandbox: Sandbox, tmp_path: Path) -> None:
-    """By the next run on the same journal: those that failed, and those that went."""
+async def test_files_are_saved_later(sandbox: Sandbox, tmp_path: Path) -> None:
+    """By the next run on the same journal: those that failed, and deleted ones."""
     folder, journal = tmp_path / "pictures", tmp_path / "run.sqlite"
     sandbox.add_fault(Fault.answer(200, on="file", body="<html>", times=2))
     async with PictorySession(

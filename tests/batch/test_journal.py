@@ -1,9 +1,11 @@
-"""The journal on the event loop: durable when it says so, and honest when it cannot."""
+"""The journal on the event loop: durable once it says so, and its errors reported."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ def record(index: int) -> Record:
 
 
 class Journals:
-    """Opens journals and keeps what they complain of."""
+    """Opens journals and keeps the errors that they report."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,10 +41,10 @@ class Journals:
         return journal
 
     async def recorded(self) -> dict[int, str | None]:
-        """Return the jobs that are in the file, once it is closed."""
+        """Return the recorded jobs of the file, which is closed."""
         journal = await self.open()
         indices = range(journal.contents.end)
-        found = [await journal.find(index, REQUEST) for index in indices]
+        found = [await journal.recall(index, REQUEST) for index in indices]
         await journal.aclose()
         return {read.index: read.job_id for read in found if read}
 
@@ -71,10 +73,10 @@ async def writes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[list[int
     go_on.set()
 
 
-async def test_those_who_wait_together_share_a_transaction(
+async def test_commits_that_wait_together_share_a_transaction(
     journals: Journals, writes: list[list[int]]
 ) -> None:
-    """One commit for all that came while the last one was under way."""
+    """One transaction for all that were put while the last one was under way."""
     journal = await journals.open()
     first = asyncio.create_task(journal.commit(record(0)))
     await asyncio.sleep(0.01)
@@ -105,7 +107,7 @@ async def test_a_commit_that_is_cancelled_can_be_taken_back(
 async def test_a_record_is_written_as_it_is_by_then(
     journals: Journals, writes: list[list[int]]
 ) -> None:
-    """What is put twice is written once."""
+    """A record that is put twice is written once."""
     journal = await journals.open()
     kept = record(7)
     journal.put(record(0))
@@ -121,7 +123,7 @@ async def test_a_record_is_written_as_it_is_by_then(
 async def test_after_a_failure_nothing_is_promised(
     journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    """Those who wait are told, and those who come; what was not written is logged."""
+    """Commits fail, then and later; what was not written is logged."""
     journal = await journals.open()
 
     def fail(*_: object) -> None:
@@ -140,10 +142,10 @@ async def test_after_a_failure_nothing_is_promised(
     assert "3 (j3)" in caplog.text
 
 
-async def test_a_mistake_of_ours_is_an_error_of_the_journal(
+async def test_a_defect_is_an_error_of_the_journal(
     journals: Journals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for ever."""
+    """No commit waits for ever."""
     journal = await journals.open()
 
     def fail(*_: object) -> None:
@@ -157,10 +159,10 @@ async def test_a_mistake_of_ours_is_an_error_of_the_journal(
     await journal.aclose()
 
 
-async def test_an_id_that_comes_too_late_is_logged(
+async def test_an_id_that_arrives_too_late_is_logged(
     journals: Journals, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is in no file, but it is somewhere."""
+    """It is in no file, but in the log."""
     journal = await journals.open()
     await journal.aclose()
     late = record(3)
@@ -169,12 +171,12 @@ async def test_an_id_that_comes_too_late_is_logged(
     assert "too late for the journal: job j3 of prompt 3" in caplog.text
 
 
-async def test_what_comes_while_it_closes_is_written_or_told(
+async def test_a_record_put_while_it_closes_is_written_or_logged(
     journals: Journals,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An answer between the last transaction and the closing is not lost in silence."""
+    """An answer between the last transaction and the closing is not lost silently."""
     journal = await journals.open()
     write, late = JournalFile.write, record(1)
     late.job_id = "j1"
@@ -191,3 +193,55 @@ async def test_what_comes_while_it_closes_is_written_or_told(
     with pytest.raises(JournalError, match="full"):
         await journal.aclose()
     assert "1 (j1)" in caplog.text
+
+
+def test_a_journal_left_on_a_closed_loop_keeps_no_other_waiting(
+    journals: Journals,
+) -> None:
+    """The task that was to close it never ends; the next loop does not wait for it."""
+
+    async def leave() -> asyncio.Task[Any]:
+        closing = asyncio.create_task(asyncio.Event().wait())
+        Journal(journals.path).begin_closing(closing)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        return closing
+
+    async def another() -> None:
+        async with asyncio.timeout(5):
+            await (await journals.open()).aclose()
+
+    loop = asyncio.new_event_loop()
+    left = loop.run_until_complete(leave())
+    loop.close()
+    asyncio.run(another())
+    left.get_coro().close()  # type: ignore[union-attr]
+    left._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+async def test_the_next_one_waits_until_the_file_is_closed(journals: Journals) -> None:
+    """It waits for the first task that closes the file, and for no later one."""
+    first = await journals.open()
+    closing = asyncio.create_task(first.aclose())
+    first.begin_closing(closing)
+    later = asyncio.create_task(asyncio.sleep(3600))
+    Journal(journals.path).begin_closing(later)
+    second = await journals.open()
+    assert closing.done()
+    assert not later.done()
+    await second.aclose()
+    later.cancel()
+
+
+def test_a_task_that_has_ended_keeps_no_loop_alive(journals: Journals) -> None:
+    """The registry of closing journals holds neither tasks nor loops."""
+
+    async def leave() -> weakref.ref[asyncio.AbstractEventLoop]:
+        journal = await journals.open()
+        closing = asyncio.create_task(journal.aclose())
+        journal.begin_closing(closing)
+        await closing
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(leave())
+    gc.collect()
+    assert loop() is None

@@ -1,16 +1,49 @@
-"""The bar, and what replaces it."""
+"""The counts of a batch, and the bar that shows them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 
-from pictory_async import BatchProgress, PictorySession
+from pictory_async import (
+    BatchOutcome,
+    BatchProgress,
+    GeneratedImage,
+    JobFailedError,
+    PictorySession,
+    SubmissionUnknownError,
+)
+from pictory_async._batch.budget import Reservations
+from pictory_async._batch.progress import Counts, Display
 from pictory_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.looptime
+
+
+def test_each_event_is_counted_once_and_shown() -> None:
+    """Completed, failed and unknown add up to the outcomes."""
+    credits_, seen = Reservations(), list[BatchProgress]()
+    credits_.used, credits_.kept = Decimal("0.6"), Decimal(2)
+    counts = Counts(credits_=credits_, display=Display(seen.append), total=3)
+    image = GeneratedImage(job_id="j1", url="https://images.example/a.png")
+    counts.accepted()
+    counts.ended(BatchOutcome(index=0, image=image))
+    counts.ended(BatchOutcome(index=1, error=JobFailedError()))
+    counts.ended(BatchOutcome(index=2, error=SubmissionUnknownError()))
+    assert [now.ended for now in seen] == [0, 1, 2, 3]
+    assert seen[-1] == counts.progress
+    assert counts.progress == BatchProgress(
+        total=3,
+        submitted=1,
+        completed=1,
+        failed=1,
+        unknown=1,
+        credits_used=Decimal("0.6"),
+        credits_reserved=Decimal(2),
+    )
 
 
 async def test_bar_counts_to_the_end(

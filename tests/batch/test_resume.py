@@ -1,4 +1,4 @@
-"""Batches with a journal: interrupted anywhere, they go on and pay once."""
+"""Batches with a journal: interrupted anywhere, they resume and pay once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 def connect(sandbox: Sandbox, **settings: Any) -> PictorySession:
-    """Return a session that asks at once."""
+    """Return a session that polls quickly."""
     settings = {"polling": FixedInterval(0.01)} | settings
     return PictorySession(sandbox.api_key, base_url=sandbox.base_url, **settings)
 
@@ -102,7 +102,7 @@ async def test_what_is_done_is_given_again_without_a_request(
     journal: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All but the object is the same; an appended list just goes on."""
+    """Equal, but not the same object; appended prompts are sent."""
     monkeypatch.setattr(journal_module, "CHUNK", 16)  # read in several pieces
     sandbox.fail_next()
     first = await run(session, prompts(60), journal)
@@ -188,7 +188,7 @@ async def test_other_options_are_other_prompts(
 async def test_what_created_nothing_is_tried_again(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """Refused, over the ceiling, not even a prompt; and it may be changed."""
+    """Refused, over the ceiling, not a valid prompt; and each may be changed."""
     sandbox.add_fault(Fault.answer(400, on="submit"))
     first = await run(
         session, [*prompts(3), "x"], journal, max_in_flight=1, max_credits=2
@@ -226,7 +226,7 @@ async def test_a_job_that_timed_out_is_waited_for_again(
 async def test_credits_of_earlier_runs_count(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """A ceiling is one on the batch, however often it is interrupted."""
+    """The ceiling is for the whole batch, however often it is interrupted."""
     sandbox.add_fault(Fault.drop(on="submit", handled=True))
     await run(session, prompts(3), journal, max_in_flight=1)  # 2 unknown, 4 used
     batch = session.generate_many(prompts(6), journal=journal, max_credits=9)
@@ -263,7 +263,7 @@ async def lose_the_answer(
 async def test_unknown_is_reported_and_nothing_is_sent(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """With what it takes to look for it."""
+    """With all that `reconcile` needs to look for it."""
     error = await lose_the_answer(session, sandbox, journal)
     batch = session.generate_many(["A red fox"] * 2, journal=journal)
     outcome, _ = await batch.results()
@@ -302,7 +302,7 @@ async def test_unknown_is_found_in_the_history(
 async def test_unknown_that_is_not_found_is_reported(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """An image in the history of a rival is not taken; nor is an error swallowed."""
+    """The image of another prompt is not taken, and no error is swallowed."""
     sandbox.add_fault(Fault.drop(on="submit"))  # nothing was created
     await run(session, ["A red fox"] * 2, journal, max_in_flight=1)
     async with connect(sandbox) as another:
@@ -321,7 +321,7 @@ async def test_unknown_that_is_not_found_is_reported(
 async def test_reconciling_leaves_the_image_of_a_job_in_flight(
     sandbox: Sandbox, journal: Path
 ) -> None:
-    """The second prompt's job has made it, though this session has not heard of it."""
+    """The second prompt's job has made it, but this session has not polled it yet."""
     sandbox.hold()
     sandbox.add_fault(Fault.drop(on="submit"))  # the first one created nothing
     async with connect(sandbox) as session:
@@ -344,7 +344,7 @@ async def test_reconciling_leaves_the_image_of_a_job_in_flight(
 async def test_unknown_can_be_paid_again(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """If the user says so; both payments count against a ceiling."""
+    """On request; both payments count against a ceiling."""
     await lose_the_answer(session, sandbox, journal)
     options: dict[str, Any] = {"on_unknown": "resubmit", "max_credits": 5}
     (outcome, _) = await run(session, ["A red fox"] * 2, journal, **options)
@@ -368,7 +368,7 @@ async def test_unknown_can_be_paid_again(
 async def test_an_intent_of_a_killed_run_ends_when_its_post_must_have(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """Nobody noted when it was given up: attempts, their time-outs and throttling."""
+    """Its end was not recorded: attempts, their time-outs and throttling bound it."""
     request = ImageRequest("A red fox")
     long_ago = datetime.now(UTC) - timedelta(days=2)
     just_now = datetime.now(UTC) - timedelta(seconds=1)
@@ -404,7 +404,7 @@ async def test_an_intent_of_a_killed_run_ends_when_its_post_must_have(
 async def test_an_image_that_was_found_is_saved_as_well(
     session: PictorySession, sandbox: Sandbox, journal: Path, tmp_path: Path
 ) -> None:
-    """It has no job that could be asked for its URL again, nor to be named by."""
+    """It has no job to be polled for a fresh URL, nor to name the file by."""
     (tmp_path / "000000.png").write_text(
         "mine"
     )  # also another batch could have made it
@@ -493,6 +493,46 @@ async def test_left_twice_it_can_be_begun_again_at_once(
     await asyncio.wait([first, second])
 
 
+async def test_left_in_one_session_it_can_be_begun_again_in_another(
+    session: PictorySession, sandbox: Sandbox, journal: Path
+) -> None:
+    """A journal that is closing belongs to the loop, not to the session."""
+    sandbox.add_fault(Fault.slow(0.2, on="submit"))  # keeps the first one closing
+    first = asyncio.create_task(run(session, prompts(20), journal))
+    await until(lambda: posts(sandbox))
+    first.cancel()
+    await asyncio.sleep(0)
+    async with connect(sandbox) as another:
+        outcomes = await run(another, prompts(20), journal)
+    assert all(o.error is None for o in outcomes)
+    assert len(sandbox.submitted) == 20
+    await asyncio.wait([first])
+
+
+async def test_a_session_closed_during_a_commit_sends_nothing(
+    sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intents are taken back: nothing is unknown, and no credits are kept."""
+    commit = journal_module.Journal.commit
+    session = connect(sandbox)
+    closing: list[asyncio.Task[None]] = []
+
+    async def commit_late(self: journal_module.Journal, record: Record) -> None:
+        await commit(self, record)
+        if not closing:
+            closing.append(asyncio.create_task(session.aclose()))
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(journal_module.Journal, "commit", commit_late)
+    batch = session.generate_many(prompts(3), journal=journal, max_in_flight=1)
+    with pytest.raises(SessionClosedError):
+        await batch.results()
+    await asyncio.wait(closing)
+    assert posts(sandbox) == 0
+    assert rows(journal) == []
+    assert batch.progress.credits_reserved == 0
+
+
 async def test_two_batches_on_one_journal(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
@@ -526,7 +566,7 @@ async def test_the_file_holds_no_secret(
 async def test_a_disk_that_fails_later_stops_the_sending(
     sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came is given first, then the error; with room again nothing is lost."""
+    """Ready outcomes are given first, then the error; with room again none is lost."""
     write, full = JournalFile.write, [False]
 
     def write_if_there_is_room(file: JournalFile, *rows: Any) -> None:
@@ -566,7 +606,7 @@ async def test_room_at_the_end_is_enough(
     journal: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What could not be written is tried once more when the batch ends."""
+    """Records that could not be written are tried once more as the batch ends."""
     write, failures = JournalFile.write, [0]
 
     def fail_once(file: JournalFile, *rows: Any) -> None:
@@ -581,10 +621,10 @@ async def test_room_at_the_end_is_enough(
     assert [job_id for _, job_id, _ in rows(journal)] == list(sandbox.jobs)
 
 
-async def test_damage_in_an_outcome_is_told(
+async def test_damage_in_an_outcome_is_an_error(
     session: PictorySession, sandbox: Sandbox, journal: Path
 ) -> None:
-    """A value that makes no sense is not taken for an image."""
+    """A value that cannot be read is not taken for an image."""
     await run(session, prompts(2), journal)
     change(journal, "UPDATE prompts SET outcome = '{}' WHERE position = 1")
     with pytest.raises(JournalError, match="damaged"):

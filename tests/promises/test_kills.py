@@ -1,4 +1,4 @@
-"""A batch that is killed, interrupted and cut off again and again, until it ends."""
+"""A batch that is killed, interrupted and disconnected repeatedly, until it ends."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def accepted_twice(sandbox: Sandbox) -> list[str]:
 async def test_killed_at_fifty_moments(
     runner: Runner, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Each prompt has one outcome, none is paid twice, and what is done stays done.
+    """Each prompt has one outcome, none is paid twice, and the finished ones stay so.
 
-    The moments are those before and after a request, a transaction or a file, or some
-    milliseconds later. One batch has most of them in its life; how many depends on
-    the machine, so a second one may have the rest.
+    The moments are before or after a request, a transaction or a file, or some
+    milliseconds later. One batch goes through most of them; how many depends on the
+    machine, so a second one may have the rest.
     """
     rand = random.Random(20261122)
     kills = lives = 0
@@ -165,7 +165,7 @@ async def live(
 
 
 async def test_interrupted_at_ten_moments(runner: Runner, sandbox: Sandbox) -> None:
-    """Ctrl-C lets what is on the wire answer: nothing is unknown."""
+    """Ctrl-C waits for the answers of POSTs on the wire: no prompt is unknown."""
     rand = random.Random(20261123)
     for _ in range(10):
         event = rand.randrange(1, 80)
@@ -181,7 +181,7 @@ async def test_interrupted_at_ten_moments(runner: Runner, sandbox: Sandbox) -> N
 async def test_the_server_goes_away_again_and_again(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Each time for a while, in the middle of everything, until all is done."""
+    """Each outage begins at a random request; the batch is run until it is complete."""
     rand = random.Random(20261124)
     outages = 0
 

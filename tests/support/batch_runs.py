@@ -1,8 +1,8 @@
 """Batches in processes that end themselves: ``python -m tests.support.batch_runs``.
 
 Each line of standard input is one run: a `Run` as JSON. A fork of this process, which
-has everything imported, runs the batch, and is struck by the signal in the moment that
-the line says. What came out of it is one line of standard output.
+has everything imported, runs the batch and sends itself the signal at the moment that
+the line names. The outcomes are one line of standard output.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Run:
     """One run.
 
     Attributes:
-        base_url: Of the sandbox, like the key.
-        api_key: Its key.
-        journal: The file.
-        folder: Where the images go.
-        name: What the prompts begin with.
-        prompts: How many there are.
-        max_in_flight: How many at a time.
+        base_url: The base URL of the sandbox.
+        api_key: The key of the sandbox.
+        journal: The file of the journal.
+        folder: The folder for the images.
+        name: The beginning of each prompt.
+        prompts: The number of prompts.
+        max_in_flight: The number of prompts at a time.
         event: The number of the request, transaction or file, begun or ended, at
-            which the signal comes; 0 for none.
-        delay: Seconds that it comes later than that.
-        signal: Its number.
+            which the signal is sent; 0 for none.
+        delay: Seconds from that event until it is sent.
+        signal: The number of the signal.
     """
 
     base_url: str
@@ -59,7 +59,7 @@ class Run:
 
 
 class Striker:
-    """Counts what happens, and sends the signal."""
+    """Counts events, and sends the signal at one of them."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -123,7 +123,7 @@ async def run_batch(run: Run) -> list[list[Any]]:
 
 
 def in_a_fork(run: Run, write: int) -> None:
-    """Run the batch and write what came out; never returns."""
+    """Run the batch and write its outcomes; never returns."""
     striker = Striker(run)
     JournalFile.write = striker.around(JournalFile.write)  # type: ignore[method-assign]
     part = download_module._Part
@@ -140,7 +140,7 @@ def in_a_fork(run: Run, write: int) -> None:
 
 def main() -> None:
     """Make a fork for each line."""
-    _convert._image_reader()  # what would be made in each of them
+    _convert._image_reader()  # else made in each fork
     _json._fast()
     gc.freeze()
     for line in sys.stdin:
