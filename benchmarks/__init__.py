@@ -2,12 +2,12 @@
 
 ::
 
-    pip install -e '.[bench]'           # the other clients; all of them are optional
+    pip install -e '.[bench]'           # pyperf and the other clients
     python -m benchmarks                # everything, into benchmarks/results.md
-    python -m benchmarks --quick        # everything in small, in under a minute
+    python -m benchmarks --quick        # everything in small, in a minute or two
     python -m benchmarks --parts jobs --clients pictory aiohttp --n 1000 --rounds 5
-    python -m benchmarks --append --parts flight      # more, to the results there are
-    python -m benchmarks report                       # the page and pictures anew
+    python -m benchmarks --append --parts flight      # add runs to the results
+    python -m benchmarks report                       # write page and pictures again
 
     python -m benchmarks duel --n 1000 --rounds 10    # CPU a request, against aiohttp
     python -m benchmarks duel --clients pictory openai --latency 0.1
@@ -15,10 +15,8 @@
     python -m benchmarks profile --n 1000             # where our time goes
     python -m benchmarks profile --parts history
 
-    python -m benchmarks.chaos          # is a job lost or paid twice?
-    python -m benchmarks.batch          # what does a journal cost? does memory grow?
+    python -m benchmarks.polling        # polls a job, and how late its end is seen
+    python -m benchmarks.webhooks       # the same with webhooks
 
-A mock server and each client run in processes of their own, on cores of their own
-where there are two. Only ratios within one run mean anything: the CPU time of the same
-work differs by a factor of two from machine to machine, and from minute to minute.
+README.md says how it is done and what the figures mean.
 """

@@ -1,106 +1,99 @@
-"""What is measured: in full, or quickly and in small."""
+"""What is measured: which client does what, how often, and at which pace."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 from benchmarks.clients import CLIENTS, OURS
-from benchmarks.task import Task, paced
 
-PARTS: Final = ("jobs", "history", "heap", "flight", "imports")
+PARTS: Final = ("jobs", "history", "heap", "flight", "batch", "stream", "imports")
+JOURNAL: Final = f"{OURS}+journal"
+
+# What is imported in a fresh interpreter, by the name of its row, beside these.
+DEPENDENCIES: Final = "import aiohttp, attrs, cattrs, anyio"
+IMPORTS: Final = {
+    "pictory_async": "from pictory_async import PictorySession",
+    "aiohttp alone": "import aiohttp",
+}
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
-    """All there is to choose.
+class Task:
+    """One measurement of one client, in a process of its own; times are in seconds."""
 
-    Attributes:
-        parts: Which measurements.
-        clients: Which clients, of those that are installed.
-        sizes: Jobs at once.
-        latencies: Seconds that each answer of the server takes.
-        items: Of the history.
-        handles: In progress without a waiter.
-        flight: Jobs in flight at a bounded rate.
-        rate: Of submissions, a second, for those.
-        rounds: How often all is run.
-        repeats: Imports of each kind a round.
-        patience: Seconds a run may take above what its polls need.
-        connections: The most connections of the clients that are written here.
-        quick: Whether jobs are short.
+    part: str  # one of `PARTS`
+    client: str  # a name of `CLIENTS` or of `IMPORTS`, or `JOURNAL`
+    n: int = 1  # jobs, prompts or items of the history
+    latency: float = 0.0  # of each answer of the server
+    poll: float = 0.5  # between two polls of a job
+    job_duration: float = 1.75
+    connections: int = 100  # at most, of a client that is written here
+    rate: float = 0.0  # of submissions, a second, where they are spread
+    values: int = 1  # how often it is measured in its process
+
+    @property
+    def name(self) -> str:
+        """The name of the benchmark, for pyperf."""
+        latency = f" latency={self.latency:g}" if self.latency else ""
+        return f"{self.part} {self.client} n={self.n}{latency}"
+
+    @property
+    def expected(self) -> float:
+        """About how many seconds this takes if the client is in no way slow."""
+        spread = self.n / self.rate if self.rate else 0
+        series = self.n * 0.01 if self.part in {"batch", "stream"} else 0
+        return 2 * self.poll + self.job_duration + spread + series
+
+
+def tasks(options: Namespace, *, first: bool = True) -> Iterator[Task]:
+    """Yield the tasks of one round, of those that the command line chose."""
+    every = [*_jobs(options), *_history(options), *_ours(options, first=first)]
+    repeated = {"part": "imports", "values": options.repeats}
+    for task in [*every, *(Task(client=name, **repeated) for name in IMPORTS)]:
+        if task.part in options.parts:
+            yield attrs.evolve(task, connections=options.connections)
+
+
+def _jobs(options: Namespace) -> Iterator[Task]:
+    """Yield jobs whose polls one core can keep up with.
+
+    About 1,250 polls a second fall due, or 500 if each answer takes its time, and a job
+    ends halfway between its third and its fourth poll: so every client that keeps up
+    makes the same five requests a job.
     """
-
-    parts: tuple[str, ...] = PARTS
-    clients: tuple[str, ...] = tuple(CLIENTS)
-    sizes: tuple[int, ...] = (100, 1_000, 5_000, 10_000)
-    latencies: tuple[float, ...] = (0.0, 0.1)
-    items: tuple[int, ...] = (10_000, 100_000)
-    handles: int = 10_000
-    flight: int = 100_000
-    rate: float = 1_000
-    rounds: int = 3
-    repeats: int = 7
-    patience: float = 120.0
-    connections: int = 100
-    quick: bool = False
-
-    def tasks(self) -> Iterator[Task]:
-        """Yield the tasks of one round, small ones before large ones."""
-        if "jobs" in self.parts:
-            yield from self._jobs()
-        if "history" in self.parts:
-            yield from self._history()
-        if "heap" in self.parts and OURS in self.clients:
-            yield Task(part="heap", client=OURS, n=self.handles)
-        if "flight" in self.parts and OURS in self.clients:
-            yield self._flight()
-
-    def _jobs(self) -> Iterator[Task]:
-        for n in self.sizes:
-            for latency in self.latencies:
-                for client in self.clients:
-                    task = paced(client, n, latency, quick=self.quick)
-                    yield attrs.evolve(task, connections=self.connections)
-
-    def _history(self) -> Iterator[Task]:
-        for n in self.items:
-            for client in self.clients:
-                if CLIENTS[client].walks:
-                    yield Task(part="history", client=client, n=n)
-
-    def _flight(self) -> Task:
-        """Return jobs that are all in flight when the last one is submitted.
-
-        Each is asked for twice, and ends shortly before the second time.
-        """
-        submitting = self.flight / self.rate
-        return Task(
-            part="flight",
-            client=OURS,
-            n=self.flight,
-            rate=self.rate,
-            poll=0.6 * submitting,
-            duration=1.1 * submitting,
-            connections=self.connections,
-        )
+    for n in options.n:
+        for latency in options.latency:
+            shortest, rate = (2.0, 500) if latency else (0.5, 1250)
+            poll = max(0.1, n / 1250) if options.quick else max(shortest, n / rate)
+            for client in options.clients:
+                task = Task(part="jobs", client=client, n=n, latency=latency, poll=poll)
+                yield attrs.evolve(task, job_duration=3.5 * poll)
 
 
-QUICK: Final = Plan(
-    sizes=(50,),
-    items=(1_000,),
-    handles=500,
-    flight=300,
-    rate=300,
-    rounds=1,
-    repeats=1,
-    patience=20.0,
-    quick=True,
-)
+def _history(options: Namespace) -> Iterator[Task]:
+    for n in options.items:
+        for client in options.clients:
+            if CLIENTS[client].walk:
+                yield Task(part="history", client=client, n=n)
 
 
-def expected(task: Task) -> float:
-    """Return about how long *task* takes if the client is in no way slow."""
-    return 2 * task.poll + task.duration + (task.n / task.rate if task.rate else 0)
+def _ours(options: Namespace, *, first: bool) -> Iterator[Task]:
+    """Yield what is measured of this library alone."""
+    if OURS not in options.clients:
+        return
+    yield Task(part="heap", client=OURS, n=options.handles)
+    # All are in flight when the last one is submitted; each is polled twice, and ends
+    # shortly before the second time.
+    flight = Task(part="flight", client=OURS, n=options.flight, rate=options.rate)
+    spread = flight.n / flight.rate
+    yield attrs.evolve(flight, poll=0.6 * spread, job_duration=1.1 * spread)
+    for client in (OURS, JOURNAL):  # three requests a prompt hide no journal
+        batch = Task(part="batch", client=client, n=options.prompts, poll=0.04)
+        yield attrs.evolve(batch, job_duration=0.05)
+    if first:  # once is enough to see whether memory grows
+        stream = Task(part="stream", client=OURS, n=options.stream, poll=0.01)
+        yield attrs.evolve(stream, job_duration=0.0)

@@ -1,221 +1,129 @@
-"""The figures as pictures, SVG and PNG; needs matplotlib."""
+"""The figures as pictures, SVG and PNG, by matplotlib."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
-import attrs
-
 from benchmarks.clients import BASELINE, CLIENTS, OURS, SDKS
-from benchmarks.records import LOST, Results
+from benchmarks.results import LOST, Results
 
 # Okabe and Ito's: told apart by those who see colours differently.
-BLUE, ORANGE, GREEN, PURPLE, GREY, INK = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#BBBBBB",
-    "#222222",
-)
-STYLE: Final = {
-    "font.size": 11,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "benchmarks",  # the same figures give the same file
+MARKS: Final = (("o", "#0072B2"), ("s", "#D55E00"), ("^", "#009E73"), ("D", "#CC79A7"))
+# The name of a picture: the figure, in words, its unit, and how many of those it is.
+PICTURES: Final = {
+    "cpu": ("cpu_per_job", "CPU a job", "ms", 1e3),
+    "memory": ("memory_per_job_kib", "Memory a job in flight", "KiB", 1.0),
 }
-AXES: Final = ("polls", "delay")
-Look = tuple[str, str]
-MARKS: Final[tuple[Look, ...]] = (
-    ("o", BLUE),
-    ("s", ORANGE),
-    ("^", GREEN),
-    ("D", PURPLE),
-)
 
-
-@attrs.frozen
-class Figure:
-    """What a picture shows.
-
-    Attributes:
-        name: In the records.
-        what: In words.
-        unit: On the axis.
-        times: From the record to the unit.
-    """
-
-    name: str
-    what: str
-    unit: str
-    times: float = 1.0
-
-
-CPU: Final = Figure("cpu_per_job", "CPU a job", "ms", 1e3)
-MEMORY: Final = Figure("memory_per_job_kib", "Memory a job in flight", "KiB")
-
-
-def available() -> bool:
-    """Return whether pictures can be drawn."""
-    return importlib.util.find_spec("matplotlib") is not None
+Values = dict[str, dict[int, float]]  # client -> number of jobs -> figure
 
 
 def draw(results: Results, folder: Path) -> dict[str, Path]:
-    """Draw what there are figures for; return titles and PNG files."""
-    drawn = {
-        CPU.what: _dots(results, CPU, folder / "cpu"),
-        MEMORY.what: _dots(results, MEMORY, folder / "memory"),
-        "Delay against polls": _delays(folder.parent / "polling.json", folder),
-    }
-    return {title: path for title, path in drawn.items() if path}
+    """Draw what there are figures for, with matplotlib; return titles and PNG files."""
+    drawn: dict[str, Path] = {}
+    if importlib.util.find_spec("matplotlib") is None:
+        return drawn
+    for name, (figure, title, unit, times) in PICTURES.items():
+        if values := _values(results, figure, times):
+            drawn[title] = _dots(values, title, unit, folder / name)
+    points = folder.parent / "polling.json"
+    if points.exists():
+        drawn["Delay against polls"] = _delays(points, folder / "polling")
+    return drawn
 
 
-def _dots(results: Results, figure: Figure, path: Path) -> Path | None:
-    """Draw a row for each client, and a mark for each number of jobs."""
-    values = _values(results, figure)
-    if not values:
-        return None
-    names = sorted(values, key=lambda name: min(values[name].values()), reverse=True)
-    sizes = sorted({n for of_client in values.values() for n in of_client})
-    picture, axes = _new(0.42 * len(names) + 1.9)
-    for number, (look, n) in enumerate(zip(MARKS, sizes, strict=False)):
-        shift = 0.13 * ((len(sizes) - 1) / 2 - number)  # so that none hides another
-        rows = {
-            place + shift: values[name][n]
-            for place, name in enumerate(names)
-            if n in values[name]
-        }
-        _marks(axes, rows, n, look)
-    axes.set_xscale("log")
-    _rows(axes, names)
-    axes.set_xlabel(f"{figure.what}, {figure.unit} (logarithmic; less is better)")
-    _head(picture, _message(values, figure))
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    axes.legend(ncols=len(sizes), frameon=False, handletextpad=0.2, **above)
-    return _save(picture, path)
-
-
-def _values(results: Results, figure: Figure) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
+def _values(results: Results, figure: str, times: float) -> Values:
+    found: Values = defaultdict(dict)
     for client in CLIENTS:
-        for n in results.sizes("jobs", latency=0.0):
-            wanted: dict[str, Any] = {"client": client, "n": n, "latency": 0.0}
-            value = results.median(figure.name, "jobs", **wanted)
-            lost = results.median("lost", "jobs", **wanted) or 0
-            if value and value > 0 and lost <= LOST * n:
-                found.setdefault(client, {})[n] = value * figure.times
+        for run in results.of("jobs", client=client, latency=0.0):
+            wanted = {"client": client, "n": run["n"], "latency": 0.0}
+            lost = results.values("lost", "jobs", **wanted).values()
+            values = results.values(figure, "jobs", **wanted).values()
+            if values and median(values) > 0 and median(lost or [0]) <= LOST * run["n"]:
+                found[client][run["n"]] = median(values) * times
     return found
 
 
-def _message(values: dict[str, dict[int, float]], figure: Figure) -> str:
-    """Say how this library stands beside the SDKs, at about 1,000 jobs."""
-    mine = values.get(OURS, {})
-    theirs = [values[sdk] for sdk in SDKS if sdk in values]
-    both = [n for n in mine if any(n in of_sdk for of_sdk in theirs)]
-    if not both:
-        return figure.what
-    n = min(both, key=lambda size: abs(size - 1_000))
-    best = min(of_sdk[n] for of_sdk in theirs if n in of_sdk)
-    return (
-        f"{figure.what}: {mine[n]:.2g} {figure.unit} with pictory_async, "
-        f"{best:.2g} with the best SDK (N = {n:,})"
-    )
-
-
-def _head(picture: Any, title: str) -> None:
-    picture.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-
-
-def _marks(axes: Any, rows: dict[float, float], n: int, look: Look) -> None:
-    mark, colour = look
-    axes.scatter(
-        rows.values(),
-        rows.keys(),
-        marker=mark,
-        color=colour,
-        s=46,
-        zorder=3,
-        label=f"N = {n:,}",
-        edgecolors="white",
-        linewidths=0.6,
-    )
-
-
-def _rows(axes: Any, names: Sequence[str]) -> None:
+def _dots(values: Values, title: str, unit: str, path: Path) -> Path:
+    """Draw a row for each client, and a mark for each number of jobs."""
+    names = sorted(values, key=lambda name: min(values[name].values()), reverse=True)
+    sizes = sorted({n for of_client in values.values() for n in of_client})
+    picture, axes = _new(0.42 * len(names) + 1.9)
+    for number, ((mark, colour), n) in enumerate(zip(MARKS, sizes, strict=False)):
+        shift = 0.13 * ((len(sizes) - 1) / 2 - number)  # so that none hides another
+        rows = [place for place, name in enumerate(names) if n in values[name]]
+        x, y = [values[names[row]][n] for row in rows], [row + shift for row in rows]
+        look = {"marker": mark, "color": colour, "edgecolors": "white", "zorder": 3}
+        axes.scatter(x, y, s=46, linewidths=0.6, label=f"N = {n:,}", **look)
+    axes.set_xscale("log")
     axes.set_yticks(range(len(names)), [CLIENTS[name].title for name in names])
     for name, text in zip(names, axes.get_yticklabels(), strict=True):
         text.set_fontweight("bold" if name in {OURS, BASELINE} else "normal")
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.tick_params(axis="y", length=0)
-    axes.grid(visible=True, axis="both", color=GREY, linewidth=0.5, alpha=0.6)
-    axes.set_axisbelow(True)
     ticker: Any = importlib.import_module("matplotlib.ticker")
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.minorticks_off()
+    axes.set_xlabel(f"{title}, {unit} (logarithmic; less is better)")
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    axes.legend(ncols=len(sizes), handletextpad=0.2, **above)
+    return _save(picture, path, _message(values, title, unit))
 
 
-def _delays(source: Path, folder: Path) -> Path | None:
+def _message(values: Values, title: str, unit: str) -> str:
+    """Say how this library stands beside the SDKs, at about 1,000 jobs."""
+    mine, theirs = values.get(OURS, {}), [values[sdk] for sdk in SDKS if sdk in values]
+    both = [n for n in mine if any(n in of_sdk for of_sdk in theirs)]
+    if not both:
+        return title
+    n = min(both, key=lambda size: abs(size - 1_000))
+    best = min(of_sdk[n] for of_sdk in theirs if n in of_sdk)
+    ours = f"{mine[n]:.2g} {unit} with pictory_async"
+    return f"{title}: {ours}, {best:.2g} with the best SDK (N = {n:,})"
+
+
+def _delays(source: Path, path: Path) -> Path:
     """Draw how late an end is seen against the polls a job, for each kind of policy.
 
-    *source* is what ``python -m benchmarks.polling --plot`` writes: a list of objects
-    with *kind* (a line of the picture), *point* (on it, in a word), *polls* a job, and
-    mean *delay* in seconds. Without that file there is no picture.
+    *source* is what ``python -m benchmarks.polling --plot`` writes.
     """
-    if not source.exists():
-        return None
     kinds: dict[str, list[dict[str, Any]]] = {}
     for point in json.loads(source.read_text()):
         kinds.setdefault(point["kind"], []).append(point)
     picture, axes = _new(5.0)
     for (kind, points), (mark, colour) in zip(kinds.items(), MARKS, strict=False):
-        polls, delays = ([point[name] for point in points] for name in AXES)
-        axes.plot(polls, delays, marker=mark, color=colour, label=kind, linewidth=1.2)
-        for point in points:
-            _name(axes, point, colour)
-    _finish(axes)
-    title = "Polls and delay where durations around 20 s scatter by 0.1 to 0.8"
-    _head(picture, title)
-    return _save(picture, folder / "polling")
-
-
-def _name(axes: Any, point: dict[str, Any], colour: str) -> None:
-    axes.annotate(
-        point["point"],
-        [point[name] for name in AXES],
-        xytext=(6, 4),
-        textcoords="offset points",
-        fontsize=8,
-        color=colour,
-    )
-
-
-def _finish(axes: Any) -> None:
+        x, y = ([point[name] for point in points] for name in ("polls", "delay"))
+        axes.plot(x, y, marker=mark, color=colour, label=kind, linewidth=1.2)
+        look = {"textcoords": "offset points", "fontsize": 8, "color": colour}
+        for point, place in zip(points, zip(x, y, strict=True), strict=True):
+            axes.annotate(point["point"], place, xytext=(6, 4), **look)
     axes.set_xlabel("polls a job (less is better)")
     axes.set_ylabel("mean delay until the end is seen, s (less is better)")
     axes.margins(x=0.1, y=0.1)
     axes.set_xlim(left=1)  # fewer there cannot be
     axes.set_ylim(bottom=0)
-    axes.grid(visible=True, color=GREY, linewidth=0.5, alpha=0.6)
-    axes.legend(frameon=False)
+    axes.legend()
+    title = "Polls and delay where durations around 20 s scatter by 0.1 to 0.8"
+    return _save(picture, path, title)
 
 
 def _new(height: float) -> tuple[Any, Any]:
-    matplotlib: Any = importlib.import_module("matplotlib")
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    plt = importlib.import_module("matplotlib.pyplot")
-    picture, axes = plt.subplots(figsize=(9, height), layout="constrained")
+    plt: Any = importlib.import_module("matplotlib.pyplot")
+    plt.switch_backend("Agg")
+    plt.style.use(Path(__file__).with_name("plots.mplstyle"))
+    picture, axes = plt.subplots(figsize=(9, height))
     return picture, axes
 
 
-def _save(picture: Any, path: Path) -> Path:
+def _save(picture: Any, path: Path, title: str) -> Path:
+    picture.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     picture.savefig(path.with_suffix(".png"), dpi=150)

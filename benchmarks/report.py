@@ -1,295 +1,134 @@
-"""The results as a page of Markdown."""
+"""The results as a page of Markdown: its tables and goals are in page.json.
+
+A goal is a figure that must not be larger than its limit: the median of its ratios to
+the best of some clients in the same round, or its largest value. A column is a figure,
+its factor and its digits, or the client to which its ratio is taken.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
 
 from benchmarks.clients import BASELINE, CLIENTS, OURS
-from benchmarks.goals import goals
-from benchmarks.imports import PARTS
-from benchmarks.records import Results
+from benchmarks.plan import JOURNAL
+from benchmarks.results import Results
 
-MICRO = "\N{MICRO SIGN}"
-
-INTRODUCTION = """\
-Written by `python -m benchmarks`. Every figure is the median over the rounds, and every
-ratio the median of those to the aiohttp loop of the same round, with the least and the
-most in brackets. The clients took turns in each round. A mock server in a process of
-its own, on a core of its own where there are two, answers all of them over loopback
-HTTP without TLS, which would add the same to each. CPU is the time of the client's
-process, user and system, all threads, after a warm-up."""
-
-JOBS = """\
-Each of N tasks submits a prompt and waits for its image, all at once. This library, the
-aiohttp loop and the httpx loop have up to 100 connections, an SDK what it comes with.
-A client that is too slow for the polls that fall due makes fewer of them. Memory is the
-growth of the resident set, at its peak, over N. The longest stall is the largest delay
-of a timer of 10 ms in the client's event loop."""
+PAGE: Final = json.loads(Path(__file__).with_name("page.json").read_bytes())
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+TITLES: Final = {name: client.title for name, client in CLIENTS.items()} | {
+    OURS: "**pictory_async**",
+    BASELINE: f"**{CLIENTS[BASELINE].title}**",
+    JOURNAL: "pictory_async with a journal",
+}
+INTRODUCTION: Final = """\
+Written by `python -m benchmarks`; [README.md](README.md) says how it was measured and
+what each table means. Every figure is the median over the rounds, and every ratio the
+median of those of the same round, with the least and the most in brackets."""
 
 
 def report(results: Results, plots: Mapping[str, str] | None = None) -> str:
     """Return the page; *plots* are titles and paths of pictures from where it is."""
-    return "\n".join([
-        "# Results",
-        "",
-        INTRODUCTION,
-        "",
-        *_about(results),
-        *_goals(results),
-        *(f"![{title}]({path})\n" for title, path in (plots or {}).items()),
-        *_jobs(results),
-        *_history(results),
-        *_handles(results),
-        *_flight(results),
-        *_imports(results),
-        *_left_out(results),
-    ])
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, and an empty one; none without rows."""
-    body = [_row(cells) for cells in rows]
-    rule = _row(["---"] + ["---:"] * (len(head) - 1))
-    return [_row(head), rule, *body, ""] if body else []
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    lines = ["# Results", "", INTRODUCTION, "", *_about(results), "", "## Goals", ""]
+    head = ("figure", "goal", "measured", "met")
+    lines += table(head, [goal_row(results, goal) for goal in PAGE["goals"]])
+    lines += [f"![{title}]({path})\n" for title, path in (plots or {}).items()]
+    for part, layout in PAGE["tables"].items():
+        for wanted, words in _settings(results, part):
+            lines += [f"## {layout['heading']}{words}", ""]
+            lines += _rows(results, part, layout["columns"], wanted)
+    if left_out := results.left_out():
+        lines += ["## Left out", "", *(f"- {sentence}" for sentence in left_out), ""]
+    return "\n".join(lines)
 
 
 def _about(results: Results) -> Iterator[str]:
-    yield f"- runs of each: {_runs(results)}"
-    yield from (f"- {name}: {text}" for name, text in results.about.items())
-    yield _server(results)
-    yield ""
+    """Say what the figures were made on, and whether the server was in the way."""
+    runs = [run for run in results.runs if not run["failed"]]
+    counts = Counter(run["name"] for run in runs).values()
+    yield f"- runs of each: {min(counts, default=0)} to {max(counts, default=0)}"
+    for name in ("cpu_model_name", "cpu_count", "python_version", "packages"):
+        if values := dict.fromkeys(str(run[name]) for run in runs if name in run):
+            yield f"- {name.replace('_', ' ')}: {'; '.join(values)}"
+    used = [run for run in runs if run.get("server_requests")]
+    if used:
+        each = sum(run["server_cpu"] for run in used)
+        each *= 1e6 / sum(run["server_requests"] for run in used)
+        busiest = max(run["server_cpu"] / run["server_wall"] for run in used)
+        yield f"- server: {each:.0f} us of CPU a request, at most {busiest:.0%} busy"
 
 
-def _runs(results: Results) -> str:
-    """Return how often the least and the most often run was made."""
-    counts = Counter(
-        (run.part, run.client, run.n, run.latency)
-        for run in results.records
-        if not run.failed
-    ).values()
-    least, most = min(counts, default=0), max(counts, default=0)
-    return f"{least}" if least == most else f"{least} to {most}"
+def goal_row(results: Results, goal: Mapping[str, Any]) -> Sequence[str]:
+    """Return the cells of a goal: title, limit, figure and verdict."""
+    figure, part, unit = goal["figure"], goal["part"], goal.get("unit", TIMES)
+    keys = goal.keys() & {"n", "client", "latency"}
+    wanted: dict[str, Any] = {"client": OURS, "latency": 0.0}
+    wanted |= {key: goal[key] for key in keys}
+    values = list(results.values(figure, part, **wanted).values())
+    if to := goal.get("to"):
+        values = results.ratios(figure, part, to=to, **wanted)
+    limit, pick = f"≤ {goal['limit']:,g}{unit}", median if unit == TIMES else max
+    if not values:
+        return goal["title"], limit, "not measured", ""
+    value = pick(values) * (1e3 if unit == " ms" else 1)
+    shown = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    met = "yes" if value <= goal["limit"] else "**no**"
+    return goal["title"], limit, f"{shown}{unit}", met
 
 
-def _server(results: Results) -> str:
-    """Say whether the server was in the way."""
-    stats = [
-        record.figures["server"]
-        for record in results.records
-        if record.part in {"jobs", "flight"} and "server" in record.figures
-    ]
-    requests = sum(one["requests"] for one in stats)
-    if not requests:
-        return "- server: not used"
-    each = sum(one["cpu"] for one in stats) / requests * 1e6
-    busiest = max(one["cpu"] / one["wall"] for one in stats)
-    return (
-        f"- server: {each:.0f} {MICRO}s of CPU a request; in no run was it busy for "
-        f"more than {busiest:.0%} of the time"
-    )
-
-
-def _goals(results: Results) -> list[str]:
-    head = ("figure", "goal", "measured", "met")
-    return ["## Goals", "", *table(head, (goal.row(results) for goal in goals()))]
-
-
-# --- jobs -----------------------------------------------------------------------------
-
-JOB_HEAD = (
-    "client",
-    "CPU a job, ms",
-    "ratio",
-    "CPU a request, ms",
-    "ratio",
-    "requests a job",
-    "memory a job, KiB",
-    "ratio",
-    "longest stall, ms",
-    "end seen after, s",
-    "jobs lost",
-    "paid twice",
-)
-
-
-def _jobs(results: Results) -> Iterator[str]:
-    runs = results.of("jobs")
-    if not runs:
+def _settings(results: Results, part: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield what the tables of a part are about: jobs of a number and a latency."""
+    runs = results.of(part)
+    if part != "jobs":
+        yield from [({}, "")] if runs else []
         return
-    yield from ("## Jobs", "", JOBS, "")
-    for latency, n in sorted({(run.latency, run.n) for run in runs}):
-        setting = results.of("jobs", n=n, latency=latency)[0].setting
-        each = f", each answer {latency:g} s later" if latency else ""
-        yield f"### N = {n:,}{each}"
-        yield ""
-        yield _pace(setting)
-        yield ""
-        rows = (_job_row(results, name, n, latency) for name in CLIENTS)
-        yield from table(JOB_HEAD, filter(None, rows))
+    paces = {
+        (run["latency"], run["n"], run["poll"], run["job_duration"]) for run in runs
+    }
+    for latency, n, poll, duration in sorted(paces):
+        late = f", each answer {latency:g} s later" if latency else ""
+        pace = f"A job takes {duration:g} s, and is polled every {poll:g} s."
+        yield {"n": n, "latency": latency}, f", N = {n:,}{late}\n\n{pace}"
 
 
-def _pace(setting: Mapping[str, float]) -> str:
-    poll, duration = setting["poll"], setting["duration"]
-    return f"A job takes {duration:g} s, and is asked for every {poll:g} s."
+def _rows(
+    results: Results, part: str, columns: list[Any], wanted: Mapping[str, Any]
+) -> list[str]:
+    """Return the table of a part, with a row for each client and size."""
+    found = {(run["n"], run["client"]) for run in results.of(part, **wanted)}
+    order = [*TITLES, *sorted(client for _, client in found)]
+    rows = []
+    for n, client in sorted(found, key=lambda row: (row[0], order.index(row[1]))):
+        of_row = {**wanted, "n": n, "client": client}
+        cells = [_cell(results, part, column, of_row) for column in columns]
+        rows.append([TITLES.get(client) or client, f"{n:,}", *cells])
+    return table(("client", "N", *(head for head, *_ in columns)), rows)
 
 
-def _job_row(results: Results, client: str, n: int, latency: float) -> list[str]:
-    wanted: dict[str, Any] = {"client": client, "n": n, "latency": latency}
-    if results.median("cpu", "jobs", **wanted) is None:
-        return []
-
-    def of(name: str, *, times: float = 1, digits: int = 2) -> str:
-        return number(results.median(name, "jobs", **wanted), times, digits)
-
-    def to_loop(name: str) -> str:
-        return span(results.ratios(name, "jobs", **wanted))
-
-    return [
-        _title(client),
-        of("cpu_per_job", times=1e3),
-        to_loop("cpu_per_job"),
-        of("cpu_per_request", times=1e3, digits=3),
-        to_loop("cpu_per_request"),
-        of("requests_per_job"),
-        of("memory_per_job_kib", digits=1),
-        to_loop("memory_per_job_kib"),
-        of("lag_longest", times=1e3, digits=0),
-        of("server.delay_mean"),
-        of("lost", digits=0),
-        of("paid_twice", digits=0),
-    ]
+def _cell(results: Results, part: str, column: Any, wanted: Mapping[str, Any]) -> str:
+    _, figure, times, *digits = column
+    if isinstance(times, str):
+        return span(results.ratios(figure, part, to=(times,), **wanted))
+    values = results.values(figure, part, **wanted).values()
+    if not values:
+        return ""
+    value = max(values) if "most" in digits else median(values)
+    return f"{value * times:,.{digits[0]}f}"
 
 
-# --- the others -----------------------------------------------------------------------
-
-
-def _history(results: Results) -> Iterator[str]:
-    head = (
-        "client",
-        "items",
-        f"CPU an item, {MICRO}s",
-        "ratio",
-        "items a second of CPU",
-    )
-    if results.of("history"):
-        yield from ("## Walking the history", "")
-        yield "Item by item, in pages of 100, one page after the other."
-        yield ""
-        rows = (
-            _history_row(results, client, n)
-            for n in results.sizes("history")
-            for client in CLIENTS
-        )
-        yield from table(head, filter(None, rows))
-
-
-def _history_row(results: Results, client: str, n: int) -> list[str]:
-    each = results.median("cpu_per_item", "history", client=client, n=n)
-    if each is None:
-        return []
-    ratios = results.ratios("cpu_per_item", "history", client=client, n=n)
-    cost, speed = number(each, 1e6), number(1 / each, digits=0)
-    return [_title(client), f"{n:,}", cost, span(ratios), speed]
-
-
-def _handles(results: Results) -> Iterator[str]:
-    sizes = results.sizes("heap", client=OURS)
-    if sizes:
-        yield from ("## Handles that nobody waits for", "")
-        rows = (
-            (f"{n:,}", number(results.median("heap_per_handle", "heap", n=n), digits=0))
-            for n in sizes
-        )
-        yield from table(("in progress", "heap a handle beside its prompt, B"), rows)
-
-
-def _flight(results: Results) -> Iterator[str]:
-    head = (
-        "in flight",
-        "submitted a second",
-        "longest stall, ms",
-        "stalls, 99 %, ms",
-        "longest collection of garbage, ms",
-        "CPU a request, ms",
-        "memory a job, KiB",
-        "jobs lost",
-    )
-    if runs := [run for run in results.of("flight") if not run.failed]:
-        yield from ("## Many jobs in flight", "")
-        yield "This library alone. All jobs are in flight at the same time, each is"
-        yield "asked for twice, and the polls fall due as evenly as the submissions."
-        yield "The stalls are the longest of all rounds."
-        yield ""
-        sizes = sorted({(run.n, run.setting["rate"]) for run in runs})
-        yield from table(head, (_flight_row(results, *size) for size in sizes))
-
-
-def _flight_row(results: Results, n: int, rate: float) -> list[str]:
-    def of(name: str, *, times: float = 1, digits: int = 1) -> str:
-        return number(results.median(name, "flight", n=n), times, digits)
-
-    longest = results.most("lag_longest", "flight", n=n)
-    return [
-        f"{results.median('in_flight', 'flight', n=n) or 0:,.0f}",
-        f"{rate:,.0f}",
-        number(longest, 1e3, 1),
-        of("lag_p99", times=1e3),
-        of("gc_longest", times=1e3),
-        of("cpu_per_request", times=1e3, digits=3),
-        of("memory_per_job_kib"),
-        of("lost", digits=0),
-    ]
-
-
-def _imports(results: Results) -> Iterator[str]:
-    runs = results.of("imports")
-    if runs:
-        yield from ("## Imports", "", "Above an interpreter that imports nothing.", "")
-        names = dict.fromkeys(run.client for run in runs)
-        yield from table(
-            ("import", "CPU, ms", f"ratio to {PARTS}", "wall, ms"),
-            (_import_row(results, name) for name in names),
-        )
-
-
-def _import_row(results: Results, name: str) -> list[str]:
-    cpu, wall = (
-        results.median(figure, "imports", client=name) for figure in ("cpu", "wall")
-    )
-    ratios = results.ratios("cpu", "imports", client=name, to=(PARTS,))
-    return [name, number(cpu, 1e3, 1), span(ratios), number(wall, 1e3, 1)]
-
-
-def _left_out(results: Results) -> Iterator[str]:
-    if results.left_out:
-        yield from ("## Left out", "")
-        yield from (f"- {sentence}" for sentence in results.left_out)
-        yield ""
-
-
-def _title(client: str) -> str:
-    title = CLIENTS[client].title
-    return f"**{title}**" if client in {OURS, BASELINE} else title
-
-
-def number(value: float | None, times: float = 1, digits: int = 2) -> str:
-    """Return *value* as a table shows it."""
-    return "" if value is None else f"{value * times:,.{digits}f}"
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, and an empty one."""
+    rule = "| --- |" + " ---: |" * (len(head) - 1)
+    first, *rest = (f"| {' | '.join(row)} |" for row in (head, *rows))
+    return [first, rule, *rest, ""]
 
 
 def span(ratios: Sequence[float]) -> str:
     """Return the median with the least and the most; nothing without ratios."""
-    if not ratios:
-        return ""
-    ordered = sorted(ratios)
-    middle = len(ordered) // 2
-    median = (ordered[middle] + ordered[~middle]) / 2
-    if len(ordered) == 1:
-        return f"{median:.2f}"
-    return f"{median:.2f} [{ordered[0]:.2f} to {ordered[-1]:.2f}]"
+    if len(ratios) < 2:
+        return "".join(f"{ratio:.2f}" for ratio in ratios)
+    return f"{median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"

@@ -1,211 +1,193 @@
-"""The mock server: HTTP/1.1 on a bare asyncio protocol, so that it is never in the way.
+"""The mock server: jobs that take a given time, in the words of each service.
 
-``python -m benchmarks.server`` prints its port and serves on the loopback until it is
-ended. ``POST /control/reset?duration=2&latency=0.1&items=100`` begins a measurement,
-``GET /control/stats`` tells what was seen since.
+``python -m benchmarks.server`` prints its URL and serves on the loopback until it is
+ended. ``/control/reset?duration=2&latency=0.1&items=100`` begins a measurement,
+``/control/stats`` says what was seen since.
+
+What is answered is in samples.json, in the form of each service: ours as
+https://docs.pictory.ai describes it, the others as their SDKs read it. ``$ID`` and
+``$HOST`` stand for a job and the server; ``job`` is what the states are added to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib
 import importlib.util
 import json
+import socket
 import time
-from typing import Any
-from urllib.parse import parse_qs
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
-from benchmarks import shapes
-from benchmarks.processes import pin
+from aiohttp import web
 
+from benchmarks.clients import KEY
+
+SAMPLES: Final = json.loads(Path(__file__).with_name("samples.json").read_bytes())
 # What a gateway behind a content delivery network adds: clients read them all.
-HEAD = b"""\
-HTTP/1.1 200 OK
-Content-Type: application/json; charset=utf-8
-Date: Tue, 03 Nov 2026 10:00:00 GMT
-Connection: keep-alive
-x-amzn-RequestId: 7b7f2f6e-6a54-4f3a-9f5b-0d7f6f0e2d11
-access-control-allow-origin: *
-x-amz-apigw-id: Qx1yZH0joAMEbSQ=
-X-Amzn-Trace-Id: Root=1-65a1b2c3-0123456789abcdef01234567;Sampled=0
-X-Cache: Miss from cloudfront
-Via: 1.1 0123456789abcdef0123456789abcdef.cloudfront.net (CloudFront)
-X-Amz-Cf-Pop: FRA60-P1
-X-Amz-Cf-Id: aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789aBcDeFgHiJkLmNoPqRsTuVw==
-Content-Length: %d
+HEADERS: Final = SAMPLES.pop("headers")
+# Where each service takes a job, and where it says how it is.
+PLACES: Final = {
+    "pictory": ("/pictoryapis/v1/aistudio/images", "/pictoryapis/v1/jobs/{id}"),
+    "replicate": ("/v1/predictions", "/v1/predictions/{id}"),
+    "fal": ("/fal-ai/bench", "/fal-ai/bench/requests/{id}/status"),
+    "runway": ("/v1/text_to_image", "/v1/tasks/{id}"),
+    "openai": ("/v1/videos", "/v1/videos/{id}"),
+}
 
-""".replace(b"\n", b"\r\n")
+PER_PAGE: Final = 100
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+dump: Final = partial(json.dumps, separators=(",", ":"))
+
+TEXTS: Final = {
+    (service, state): dump(samples.get("job", {}) | sample)
+    for service, samples in SAMPLES.items()
+    for state, sample in samples.items()
+}
+
+
+def job_id(number: int) -> str:
+    """Return an id with the form of a UUID that begins with *number*."""
+    return f"{number:08x}-5bad-4c0d-8e0a-{number:012x}"
+
+
+def number_of(identifier: str) -> int:
+    """Return the number that an id begins with."""
+    return int(identifier[:8], 16)
+
+
+def answer(service: str, state: str, identifier: str, host: str = "") -> str:
+    """Return what *service* says of a job in that state."""
+    return TEXTS[service, state].replace("$ID", identifier).replace("$HOST", host)
+
+
+def page(service: str, items: int, query: Mapping[str, str]) -> str:
+    """Return the page of a history of so many *items* to which *query* leads."""
+    first, state = 0, "ended" if service == "openai" else "item"
+    if "after" in query:
+        first = number_of(query["after"]) + 1
+    elif "nextPageKey" in query:
+        first = json.loads(base64.b64decode(query["nextPageKey"]))["sortKey"]
+    last = min(items, first + PER_PAGE)
+    made = ",".join(answer(service, state, job_id(n)) for n in range(first, last))
+    if service == "openai":
+        rest: dict[str, Any] = {"first_id": job_id(first), "last_id": job_id(last - 1)}
+        rest |= {"object": "list", "has_more": last < items}
+        return f'{{"data":[{made}],{dump(rest)[1:]}'
+    key = base64.b64encode(dump({"partitionKey": "user#1", "sortKey": last}).encode())
+    following = f',"nextPageKey":"{key.decode()}"' if last < items else ""
+    return f'{{"items":[{made}]{following}}}'
 
 
 class Service:
     """The jobs and the counts of one measurement."""
 
     def __init__(self) -> None:
-        self.host = ""
-        self.open = 0
-        self.pages: dict[str, bytes] = {}
-        self.duration, self.latency, self.items = 0.0, 0.0, 100
+        self.pages: dict[tuple[int, str], str] = {}
         self.reset()
 
-    def reset(self, *, duration: float = 0, latency: float = 0, items: int = 0) -> None:
+    def reset(
+        self, *, duration: float = 0, latency: float = 0, items: float = 0
+    ) -> None:
         """Begin anew: jobs take *duration*, each answer *latency* seconds longer."""
-        self.duration, self.latency = duration, latency
-        if items and items != self.items:
-            self.items = items
-            self.pages.clear()
-        self.requests = self.unknown = self.opened = 0
-        self.most_open = self.open
+        self.duration, self.latency, self.items = duration, latency, int(items)
+        self.requests = self.refused = 0
         self.ends: list[float] = []
         self.seen: dict[int, float] = {}
         self.cpu, self.began = time.process_time(), time.monotonic()
 
-    def start(self) -> int:
-        """Begin a job; return its number."""
-        self.ends.append(time.monotonic() + self.duration)
-        return len(self.ends) - 1
-
-    def poll(self, number: int) -> bool:
-        """Return whether the job has ended; note when that was first seen."""
-        late = time.monotonic() - self.ends[number]
-        if late < 0:
-            return False
-        self.seen.setdefault(number, late)
-        return True
-
     def stats(self) -> dict[str, Any]:
         """Return what was seen since the reset."""
-        delays = sorted(self.seen.values())
+        delays = self.seen.values()
         return {
             "requests": self.requests,
-            "unknown": self.unknown,
+            "refused": self.refused,
             "jobs": len(self.ends),
             "seen": len(delays),
             "delay_mean": sum(delays) / len(delays) if delays else None,
-            "delay_p95": delays[int(0.95 * (len(delays) - 1))] if delays else None,
-            "connections": self.opened,
-            "most_open": self.most_open,
             "cpu": time.process_time() - self.cpu,
             "wall": time.monotonic() - self.began,
         }
 
-    def answer(self, method: str, target: str) -> bytes:
-        """Return the body for a request."""
+    def app(self) -> web.Application:
+        """Return the application that answers as all services do."""
+        app = web.Application(middlewares=[self._gate])
+        for service, (submit, poll) in PLACES.items():
+            app.router.add_post(submit, partial(self._submit, service))
+            app.router.add_get(poll, partial(self._poll, service))
+        app.router.add_get("/fal-ai/bench/requests/{id}", self._fal_result)
+        for service in ("pictory", "openai"):
+            app.router.add_get(PLACES[service][0], partial(self._page, service))
+        app.router.add_get("/control/{name}", self._control)
+        return app
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count a request, refuse it without the key, and answer a little later."""
+        if request.path.startswith("/control/"):
+            return await handler(request)
         self.requests += 1
-        if (page := self.pages.get(target)) and method == "GET":
-            return page
-        path, _, query = target.partition("?")
-        respond = shapes.find(path)
-        if respond is None:
-            self.unknown += 1
-            return b'{"message":"Missing Authentication Token"}'
-        body = respond(self, method, path, query)
-        if method == "GET" and path in shapes.LISTS:
-            self.pages[target] = body
-        return body
+        key = request.headers.get("Authorization", "")
+        if KEY not in key or request.match_info.http_exception:
+            self.refused += 1
+            raise web.HTTPForbidden
+        response = await handler(request)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        return response
 
-    def control(self, target: str) -> bytes:
-        """Reset, or tell the counts."""
-        path, _, query = target.partition("?")
-        if path == "/control/reset":
-            given = {name: float(values[0]) for name, values in parse_qs(query).items()}
-            self.reset(
-                duration=given.get("duration", 0),
-                latency=given.get("latency", 0),
-                items=int(given.get("items", 0)),
-            )
-            return b"{}"
-        return json.dumps(self.stats()).encode()
+    async def _submit(self, service: str, request: web.Request) -> web.Response:
+        self.ends.append(time.monotonic() + self.duration)
+        identifier = job_id(len(self.ends) - 1)
+        return _respond(answer(service, "submitted", identifier, request.host))
 
+    async def _poll(self, service: str, request: web.Request) -> web.Response:
+        """Say how a job is; note when its end was first seen."""
+        identifier = request.match_info["id"]
+        number = number_of(identifier)
+        late = time.monotonic() - self.ends[number]
+        if late >= 0:
+            self.seen.setdefault(number, late)
+        state = "ended" if late >= 0 else "running"
+        return _respond(answer(service, state, identifier, request.host))
 
-class Connection(asyncio.Protocol):
-    """Reads requests, pipelined or in pieces, and writes the answers."""
+    async def _fal_result(self, request: web.Request) -> web.Response:
+        return _respond(answer("fal", "result", request.match_info["id"]))
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        self._service = service
-        self._loop = loop
-        self._buffer = b""
-        self._transport: Any = None
+    async def _page(self, service: str, request: web.Request) -> web.Response:
+        """Answer with a page, which is made once."""
+        place = self.items, request.path_qs
+        if place not in self.pages:
+            self.pages[place] = page(service, self.items, request.query)
+        return _respond(self.pages[place])
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
-        self._transport = transport
-        service = self._service
-        service.opened += 1
-        service.open += 1
-        service.most_open = max(service.most_open, service.open)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Count it."""
-        self._service.open -= 1
-
-    def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
-        buffer = self._buffer + data if self._buffer else data
-        while buffer:
-            size = _size(buffer)
-            if size is None or size > len(buffer):
-                break
-            method, target, _ = buffer.split(b" ", 2)
-            self._answer(method.decode(), target.decode())
-            buffer = buffer[size:]
-        self._buffer = buffer
-
-    def _answer(self, method: str, target: str) -> None:
-        if target.startswith("/control/"):
-            body = self._service.control(target)
-            self._write(HEAD % len(body) + body)
-            return
-        body = self._service.answer(method, target)
-        reply = HEAD % len(body) + body
-        if self._service.latency:
-            self._loop.call_later(self._service.latency, self._write, reply)
-        else:
-            self._write(reply)
-
-    def _write(self, reply: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(reply)
+    async def _control(self, request: web.Request) -> web.Response:
+        """Reset, or say what was seen."""
+        if request.match_info["name"] == "reset":
+            self.reset(**{name: float(text) for name, text in request.query.items()})
+        return web.json_response(self.stats())
 
 
-def _size(buffer: bytes) -> int | None:
-    """Return how long the first request is; None if that cannot be said yet."""
-    head = buffer.find(b"\r\n\r\n")
-    if head < 0 or buffer.startswith(b"GET "):
-        return None if head < 0 else head + 4
-    lower = buffer[:head].lower()
-    place = lower.find(b"\r\ncontent-length:")
-    if place >= 0:
-        return head + 4 + int(lower[place + 17 :].split(b"\r\n", 1)[0])
-    if b"transfer-encoding: chunked" in lower:
-        end = buffer.find(b"0\r\n\r\n", head + 4)
-        return None if end < 0 else end + 5
-    return head + 4
-
-
-async def listen(service: Service) -> asyncio.Server:
-    """Serve *service* on a free port of the loopback."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Connection(service, loop), "127.0.0.1", 0, backlog=4096
-    )
-    service.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    return server
-
-
-async def _serve() -> None:
-    service = Service()
-    server = await listen(service)
-    print(service.host, flush=True)  # noqa: T201
-    await server.serve_forever()
+def _respond(text: str) -> web.Response:
+    return web.Response(text=text, headers=HEADERS)
 
 
 def main() -> None:
     """Serve until the process is ended; on uvloop if that is installed."""
-    pin("server")
     fast = importlib.util.find_spec("uvloop") is not None
-    factory = importlib.import_module("uvloop").new_event_loop if fast else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve())
+    loop = importlib.import_module("uvloop").new_event_loop() if fast else None
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
+        print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)  # noqa: T201
+        options: dict[str, Any] = {"access_log": None, "print": None}
+        options |= {"keepalive_timeout": 3600, "backlog": 4096, "loop": loop}
+        web.run_app(Service().app(), sock=listening, **options)
 
 
 if __name__ == "__main__":

@@ -1,121 +1,60 @@
-"""The clients that are compared, and what each of them needs.
+"""The clients that are compared; one that is not installed fails, and is left out.
 
-Each module has ``connect(setup)``, an asynchronous context manager that yields the
-coroutine function which submits one prompt, waits, and returns the image's URL.
+A client's function takes the URL of the mock server, the seconds between two polls, and
+the most connections, which an SDK leaves at its own default. It yields the coroutine
+function that submits a prompt, waits, and returns the image's URL.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+import pkgutil
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import attrs
 
+# As long as a real key: what a client does with it must not cost more or less.
+KEY: Final = "fake-key-for-benchmarks-00000001"
 
-@attrs.frozen(kw_only=True)
-class Setup:
-    """What a client is told.
-
-    Attributes:
-        base_url: Of the mock server, without a path.
-        poll: Seconds between two polls of a job.
-        connections: The most connections, for those clients that are written here;
-            the SDKs keep their own default.
-    """
-
-    base_url: str
-    poll: float
-    connections: int = 100
+RunJob = Callable[[str], Awaitable[str]]
 
 
-RunJob = Callable[[str], Coroutine[Any, Any, str]]
-Connect = Callable[[Setup], AbstractAsyncContextManager[RunJob]]
-Walk = Callable[[Setup], Coroutine[Any, Any, int]]
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Client:
-    """One client.
+    """One client; a place is ``module:name``, in this package."""
 
-    Attributes:
-        title: As the tables name it.
-        module: Of `benchmarks.clients`, that has ``connect``, ``walk`` or both.
-        needs: The packages it imports, beside our own dependencies.
-        hides: Packages it must do without, even if they are installed.
-        on_aiohttp: Whether its HTTP is aiohttp's.
-        walks: Whether it can list what was made, item by item.
-    """
+    title: str  # as the tables name it
+    place: str  # of its function
+    walk: str | None = None  # of the one that reads a history and returns its length
+    uses: tuple[str, ...] = ()  # packages that it must have loaded in the end
+    hides: tuple[str, ...] = ()  # packages it must do without, even if installed
+    options: dict[str, Any] = attrs.field(factory=dict)  # of both functions
 
-    title: str
-    module: str
-    needs: tuple[str, ...] = ()
-    hides: tuple[str, ...] = ()
-    on_aiohttp: bool = False
-    walks: bool = False
-
-    @property
-    def missing(self) -> list[str]:
-        """The packages that are not installed."""
-        return [name for name in self.needs if not importlib.util.find_spec(name)]
-
-    def load(self) -> Any:
-        """Return its module."""
-        return importlib.import_module(f"benchmarks.clients.{self.module}")
+    def load(self, place: str) -> Any:
+        """Import what is at *place*, in a process that needs no other client."""
+        return pkgutil.resolve_name(f"{__name__}.{place}")
 
 
 OURS: Final = "pictory"
 BASELINE: Final = "aiohttp"
 
+_HTTP: Final = {"on_aiohttp": True}
+
 CLIENTS: Final = {
-    BASELINE: Client(
-        title="aiohttp, written by hand",
-        module="aiohttp_loop",
-        on_aiohttp=True,
-        walks=True,
-    ),
-    OURS: Client(
-        title="pictory_async",
-        module="pictory",
-        hides=("orjson",),
-        on_aiohttp=True,
-        walks=True,
-    ),
+    BASELINE: Client("aiohttp, written by hand", "loops:on_aiohttp", "loops:walk"),
+    OURS: Client("pictory_async", "pictory:connect", "pictory:walk", hides=("orjson",)),
     "pictory+orjson": Client(
-        title="pictory_async with orjson",
-        module="pictory",
-        needs=("orjson",),
-        on_aiohttp=True,
-        walks=True,
+        "pictory_async with orjson", "pictory:connect", "pictory:walk", ("orjson",)
     ),
-    "httpx": Client(
-        title="httpx, written by hand", module="httpx_loop", needs=("httpx",)
-    ),
-    "replicate": Client(
-        title="replicate", module="replicate_sdk", needs=("replicate", "httpx")
-    ),
-    "fal": Client(title="fal", module="fal_sdk", needs=("fal_client",)),
-    "runway": Client(title="runway", module="runway_sdk", needs=("runwayml",)),
-    "runway+aiohttp": Client(
-        title="runway with aiohttp",
-        module="runway_aiohttp_sdk",
-        needs=("runwayml", "httpx_aiohttp"),
-        on_aiohttp=True,
-    ),
-    "openai": Client(
-        title="openai", module="openai_sdk", needs=("openai",), walks=True
-    ),
+    "httpx": Client("httpx, written by hand", "loops:on_httpx"),
+    "replicate": Client("replicate", "sdks:replicate"),
+    "fal": Client("fal", "sdks:fal"),
+    "runway": Client("runway", "sdks:runway"),
+    "runway+aiohttp": Client("runway with aiohttp", "sdks:runway", options=_HTTP),
+    "openai": Client("openai", "sdks:openai", "sdks:walk_openai"),
     "openai+aiohttp": Client(
-        title="openai with aiohttp",
-        module="openai_aiohttp_sdk",
-        needs=("openai",),
-        on_aiohttp=True,
-        walks=True,
+        "openai with aiohttp", "sdks:openai", "sdks:walk_openai", options=_HTTP
     ),
 }
 
-SDKS: Final = tuple(
-    name for name, client in CLIENTS.items() if client.module.endswith("_sdk")
-)
+SDKS: Final = [name for name in CLIENTS if CLIENTS[name].place.startswith("sdks:")]

@@ -1,8 +1,8 @@
 """Jobs through a service that fails one request in three: is any lost or paid twice?
 
-``python -m benchmarks.chaos --seeds 1000`` runs that many seeds of 200 jobs and prints
-what became of them. Time is the event loop's own and flies (looptime), so that
-time-outs and waits of minutes cost nothing; what goes wrong depends on the seed alone.
+``python -m tests.promises.chaos --seeds 1000`` runs that many seeds of 200 jobs and
+prints what became of them. Time is simulated (looptime), so that time-outs and waits of
+minutes cost nothing; what goes wrong depends on the seed alone.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Gremlin:
         rand = self._random
         page = "<html><body>try again later</body></html>"
         wait = rand.choice([None, None, 0, 1, 7, 200])
-        handled = rand.random() < 0.5  # if so, there is a job nobody hears of
+        handled = rand.random() < 0.5  # if so, there is a job that nobody is told of
         return [
             partial(Fault.drop, handled=False),
             partial(Fault.drop, handled=True),
@@ -208,7 +208,7 @@ async def judge(
 
 
 def run_seed(seed: int, *, jobs: int = JOBS) -> Tally:
-    """Run one seed on a loop of its own, whose time flies."""
+    """Run one seed on a loop of its own, in simulated time."""
     with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
         return runner.run(run_jobs(seed, jobs=jobs))
 

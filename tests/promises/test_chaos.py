@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import chaos
+from tests.promises import chaos
 
 
 def figures(printed: str) -> dict[str, int]:
@@ -18,11 +18,11 @@ def figures(printed: str) -> dict[str, int]:
 
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_or_paid_twice_in_twenty_seeds() -> None:
-    """Of 200 jobs a seed each gives its image or is told as unknown, after one POST.
+    """Each of 200 jobs a seed gives its image or an error that says what is known.
 
     In processes of its own, which nobody traces: it is much work.
     """
-    command = [sys.executable, "-m", "benchmarks.chaos", "--seeds", "20"]
+    command = [sys.executable, "-m", "tests.promises.chaos", "--seeds", "20"]
     done = subprocess.run(  # noqa: S603 - our own interpreter
         command, capture_output=True, text=True, check=False, timeout=200
     )

@@ -1,1 +1,0 @@
-"""The measurements; each runs in a process of its own."""
