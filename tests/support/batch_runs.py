@@ -141,7 +141,7 @@ def in_a_fork(run: Run, write: int) -> None:
 def main() -> None:
     """Make a fork for each line."""
     _convert._image_reader()  # what would be made in each of them
-    _json._fast()
+    _json._orjson_loads()
     gc.freeze()
     for line in sys.stdin:
         read, write = os.pipe()
