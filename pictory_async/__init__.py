@@ -91,7 +91,7 @@ None.
 
 ## Figures
 
-`PictorySession.stats` returns a `SessionStats` at any time: requests by kind and
+`PictorySession.stats` is a `SessionStats`, available at any time: requests by kind and
 outcome, retries, seconds of throttling, jobs, polls per job, and exact credits.
 
 `opentelemetry-instrumentation-aiohttp-client` traces every request if it is enabled

@@ -53,7 +53,7 @@ class Grid:
     Attributes (one value for each time):
         times: Seconds from the submission.
         ended: The share of jobs that have ended, surprises included.
-        moment: The sum of their durations, in the same unit.
+        moment: The sum of their durations in seconds, weighted by share.
         seen: The share of jobs still running, as observed.
         wary: The share of jobs still running, surprises included.
         first: The index of the earliest possible next poll.
