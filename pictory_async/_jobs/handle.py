@@ -45,7 +45,7 @@ class JobHandle(Generic[ResultT]):
 
     There are four ways to wait:
 
-    | | the job ends with a result | with an error | own *timeout* is over |
+    | | on a result | on an error | on its own time-out |
     |---|---|---|---|
     | ``await job`` | returns it | raises it | |
     | `result` | returns it | raises it | raises `JobTimeoutError` |
