@@ -1,4 +1,4 @@
-"""All public names, in one place; `pictory_async` has them from here."""
+"""All public names, in one place, from which `pictory_async` loads them."""
 
 from pictory_async._batch.batch import Batch
 from pictory_async._batch.outcomes import BatchOutcome

@@ -1,11 +1,11 @@
-"""Behind a session: what outlives its event loop, and what is open on one."""
+"""Behind a session: what outlives its event loop, and what is open on one loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +15,12 @@ from pictory_async._core.errors import SessionClosedError, WrongLoopError
 from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
 from pictory_async._core.unknown import Claims, SubmissionUnknownError, search_for
 from pictory_async._http.sender import Sender
-from pictory_async._http.transport import Transport, fitting
+from pictory_async._http.transport import Transport, limits_for
 from pictory_async._http.turns import Turns
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.jobs import Jobs
 from pictory_async._jobs.scheduler import Scheduler
-from pictory_async._jobs.submit import Submission, Submitter
+from pictory_async._jobs.submit import Accept, Submission, Submitter
 from pictory_async._media.download import save
 from pictory_async._media.history import Cursor, ImageHistory
 from pictory_async._settings import Settings
@@ -30,14 +30,14 @@ ValueT = TypeVar("ValueT")
 
 
 class Runtime:
-    """The jobs of a session, and what it has open on the loop that it belongs to.
+    """The jobs of a session, and what it has open on the event loop that it belongs to.
 
-    It opens on first use. A job that was in progress when its loop was closed is
-    polled on the next one.
+    It opens on first use. If that loop is closed, it opens anew on the loop of its next
+    use, and polls the jobs still in progress there.
 
     Attributes:
-        settings: What the session was set up with.
-        jobs: Everything in progress.
+        settings: The settings of the session.
+        jobs: The jobs and submissions in progress.
         closed: Whether the session was closed for good.
     """
 
@@ -49,7 +49,7 @@ class Runtime:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop on which something would be left open if this were forgotten now."""
+        """The loop on which something is open; None if there is none."""
         here = self._open
         if self.closed or here is None or here.loop.is_closed():
             return None
@@ -64,8 +64,9 @@ class Runtime:
         """Return what is open on the running loop; open it if nothing is.
 
         Raises:
-            SessionClosedError: Closed is closed.
-            WrongLoopError: Another loop, still alive, has it; or another process.
+            SessionClosedError: The session was closed.
+            WrongLoopError: It belongs to another loop that is not closed, or to another
+                process.
         """
         if self.closed:
             raise SessionClosedError
@@ -73,33 +74,36 @@ class Runtime:
             self.jobs.forget_submissions()
             self._open = OpenLoop(self.settings, jobs=self.jobs, accept=self._accept)
             for job in self.jobs:
-                if not job.done():  # one that is overdue ends the others like it
+                if not job.done():  # resuming the first ends all that are overdue
                     self._open.scheduler.resume(job)
-        _check(self._open)
+        _check_owner(self._open)
         return self._open
 
-    # --- for handles ----------------------------------------------------------------
+    # --- for handles: the methods of `Poller` ---------------------------------------
 
-    def enter(self) -> None:
-        """Check that the running loop may wait for these jobs.
+    def check_loop(self) -> None:
+        """Raise `WrongLoopError` unless the running loop may wait for jobs.
 
-        While the session closes it may: closing ends the jobs.
+        Waiting is allowed while the session closes, as closing ends the jobs.
         """
         if self.closed and self._open and not self._open.loop.is_closed():
-            _check(self._open)
+            _check_owner(self._open)
         else:
             self.use()
 
     def now(self) -> float:
-        """Return the present time of the loop that the session was last open on."""
+        """Return the present time of the loop that the session was last open on.
+
+        A job keeps times of its first loop; all loops use the monotonic clock.
+        """
         assert self._open is not None  # noqa: S101 - jobs come from an open session
         return self._open.loop.time()
 
     def poll_now(self, job_id: str) -> bool:
         """Poll *job_id* immediately if it is in progress here; return whether it is.
 
-        Any other id costs no request. While a submission is under way it may be the
-        id that the answer will bring, so it is kept until then.
+        Any other id costs no request. It may turn out to be that of a submission under
+        way, whose job is then polled immediately.
         """
         scheduler = self.use().scheduler
         job = self.jobs.get(job_id)
@@ -121,12 +125,12 @@ class Runtime:
         return await submitter.submit_before(until, submission)
 
     def attach(self, job_id: str) -> JobHandle[GeneratedImage]:
-        """Return the handle of a job that was started anywhere, and have it polled."""
+        """Return the handle of a job that was submitted anywhere, and poll it."""
         self.use()
-        return self._follow(job_id, None)
+        return self._handle(job_id, None)
 
     async def fetch(self, call: Call[ValueT]) -> ValueT:
-        """Send a free request as often as is worth while; return its value."""
+        """Send a free call and return its value; see `Sender.fetch`."""
         return await self.use().sender.fetch(call)
 
     async def save(
@@ -146,7 +150,7 @@ class Runtime:
     def spawn(
         self, coro: Coroutine[Any, Any, ValueT], *, name: str
     ) -> asyncio.Task[ValueT]:
-        """Start a task that ends at the latest when the session closes."""
+        """Start a background task, which is cancelled when the session closes."""
         try:
             tasks = self.use().tasks
         except BaseException:
@@ -161,20 +165,20 @@ class Runtime:
         since: datetime | None = None,
         limit: int | None = None,
     ) -> ImageHistory:
-        """Return the images from *start* on; nothing is fetched yet."""
+        """Return the images from *start* on; see `PictorySession.history`."""
         return ImageHistory(
             lambda key: self.fetch(image_page(key)), Cursor(start, since, limit)
         )
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
-        """Look in the history for what *error* left open."""
+        """Look for the image of *error*; see `PictorySession.reconcile`."""
         search = search_for(error, job_timeout=self.settings.job_timeout)
         history = self.history(since=search.earliest)
         matching = [image async for image in history if search.matches(image)]
         if not matching:
             return None
-        # After the history: a job that made one of these has completed by now.
-        reports = [await self.fetch(call) for call in self.jobs.polls_like(search)]
+        # After reading the history: a job that made one of these has completed by now.
+        reports = [await self.fetch(call) for call in self.jobs.polls_matching(search)]
         others = {report.result.url for report in reports if report.result is not None}
         return self.claims.choose(search, matching, others=others)
 
@@ -184,20 +188,20 @@ class Runtime:
         if here is None or here.loop.is_closed():
             if not self.closed:
                 self.closed = True
-                self.jobs.abandon()
+                self.jobs.end_all()
             return
-        _check(here)
+        _check_owner(here)
         self.closed = True
         await here.aclose()
 
     def _accept(self, job_id: str, request: ImageRequest) -> JobHandle[Any]:
-        return self._follow(job_id, request)
+        return self._handle(job_id, request)
 
-    def _follow(self, job_id: str, request: ImageRequest | None) -> JobHandle[Any]:
-        """Return the handle of *job_id*, and have it polled.
+    def _handle(self, job_id: str, request: ImageRequest | None) -> JobHandle[Any]:
+        """Return the handle of *job_id*; make it and poll it if it is new.
 
-        Nothing is awaited here, so an id that is known cannot be lost. While the
-        session closes, the last ids come in too, and end like the others.
+        Nothing is awaited here, so a known id cannot be lost. The ids that are accepted
+        while the session closes are added as well, and ended with all others.
         """
         job = self.jobs.get(job_id)
         if job is None:
@@ -213,7 +217,8 @@ class Runtime:
         return job
 
 
-def _check(here: OpenLoop) -> None:
+def _check_owner(here: OpenLoop) -> None:
+    """Raise `WrongLoopError` unless *here* belongs to this process and running loop."""
     if here.process != os.getpid():
         raise WrongLoopError(
             "the session was opened before this process was forked off; make a new "
@@ -221,26 +226,35 @@ def _check(here: OpenLoop) -> None:
         )
     if here.loop is not asyncio.get_running_loop():
         raise WrongLoopError(
-            "the session belongs to another event loop, which is still alive; use one "
-            "session a loop, or close this one there first"
+            "the session belongs to another event loop that is not closed; use one "
+            "session for each loop, or close this one there first"
         )
 
 
 class OpenLoop:
-    """The transport, queues and background tasks of a session on one event loop."""
+    """What a session has open on one event loop: transport, turns, background tasks.
+
+    Attributes:
+        loop: The event loop.
+        process: The id of the process, as a fork must not use its sockets.
+        tasks: The background tasks.
+        sender: Sends calls.
+        scheduler: Polls jobs.
+        submitter: Sends paid requests.
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
         jobs: Jobs,
-        accept: Callable[[str, ImageRequest], JobHandle[Any]],
+        accept: Accept,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.process: int = os.getpid()
         self.tasks: TaskOwner = TaskOwner()
         self._jobs = jobs
-        self._turns = Turns(fitting(settings.limits, settings.http), self.loop)
+        self._turns = Turns(limits_for(settings.limits, settings.http), self.loop)
         self._transport = Transport(
             base_url=settings.base_url,
             api_key=settings.api_key,
@@ -263,14 +277,13 @@ class OpenLoop:
             jobs=jobs, sender=self.sender, tasks=self.tasks, accept=accept
         )
         self._at_loop_end = _close_at_loop_end(self._transport)
-        # Up to its yield, so that the loop knows the generator; nothing is awaited.
         _start(self._at_loop_end)
         self._closing: asyncio.Task[None] | None = None
 
     async def aclose(self) -> None:
-        """Close everything once; further callers wait for the same closing.
+        """Close everything, once; further callers wait for the same closing.
 
-        Cancelling this leaves the closing to go on in the background.
+        Cancelling this does not stop the closing, which goes on in the background.
         """
         if self._closing is None:
             self._closing = self.tasks.spawn(
@@ -285,17 +298,17 @@ class OpenLoop:
             await self.submitter.aclose()
         finally:
             self.scheduler.close()
-            self._jobs.abandon()  # no further job id can become known
+            self._jobs.end_all()  # no further job can be accepted now
             await self.tasks.aclose()
             await self._at_loop_end.aclose()
 
 
 async def _close_at_loop_end(transport: Transport) -> AsyncGenerator[None, None]:
-    """Close *transport* when this is closed: by us, or by the loop as it ends.
+    """Close *transport* when this generator is closed: by us, or as the loop ends.
 
-    ``asyncio.run`` closes every async generator before it closes the loop. It is the
-    one moment at which sockets can still be closed for somebody who uses one session
-    in two runs, and who cannot close it in between.
+    ``asyncio.run`` closes every async generator before it closes its loop. For a
+    session that is used in two runs, and that is not closed in between, this is the
+    only moment at which its sockets can be closed.
     """
     try:
         yield
@@ -304,6 +317,7 @@ async def _close_at_loop_end(transport: Transport) -> AsyncGenerator[None, None]
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:
+    """Run *generator* to its yield, so that the loop knows it; nothing is awaited."""
     try:
         generator.asend(None).send(None)
     except StopIteration:

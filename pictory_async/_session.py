@@ -28,7 +28,7 @@ from pictory_async._core.arguments import (
     checked_start,
     checked_timeout,
     given_options,
-    requested,
+    image_request,
 )
 from pictory_async._core.endpoints import product_of
 from pictory_async._core.errors import SessionClosedError
@@ -46,28 +46,28 @@ from pictory_async._settings import settings_for
 
 
 class PictorySession:
-    """A client of the image API: submits, follows, lists and downloads.
+    """A client of the image API: submits and polls jobs, lists and downloads images.
 
     ```python
     async with PictorySession() as session:
         image = await session.generate("A lighthouse at dawn")
     ```
 
-    The constructor does no I/O and needs no event loop. The session opens on first
-    use and belongs to the loop of that use; opening, using and closing may happen in
-    different tasks, such as the cells of a notebook. After its loop was closed it
-    opens anew on the next one, and goes on with its jobs there.
+    The constructor does no I/O and needs no event loop. The session opens on first use
+    and belongs to the loop of that use; opening, using and closing may happen in
+    different tasks, such as the cells of a notebook. If its loop is closed, it opens
+    anew on the loop of its next use, and polls its jobs there.
 
     Args:
         api_key: The key, as it is (no "Bearer"); else ``$PICTORY_API_KEY``.
         base_url: Else ``$PICTORY_API_BASE_URL``, else the service's own.
-        polling: When jobs are asked for; by default a new `Adaptive`, which learns how
+        polling: When jobs are polled; by default a new `Adaptive`, which learns how
             long the jobs of each model take.
-        retries: What is tried again, and how often.
-        limits: How much is sent at once, and how fast.
+        retries: How failed requests are retried.
+        limits: How many requests are in flight, and how fast they are started.
         request_timeout: Seconds for one attempt, from its turn to its last byte.
         job_timeout: Seconds from the submission until a handle fails with
-            `JobTimeoutError`; None to follow jobs for ever.
+            `JobTimeoutError`; None to poll jobs for ever.
         http: Your own `aiohttp.ClientSession`, such as one with a proxy. It is used
             as it is and never closed.
 
@@ -111,29 +111,30 @@ class PictorySession:
         reference_image_url: str | None = None,
         webhook: str | None = None,
     ) -> JobHandle[GeneratedImage]:
-        """Ask for an image; return its handle once the service accepted the job.
+        """Request an image; return the handle of its job once the service accepts it.
 
         Args:
             prompt: What to draw, in 5 to 5,000 characters, or an `ImageRequest`,
                 whose fields the options override.
             model: A name of `MODELS`; the service's default is ``seedream3.0``.
-            aspect_ratio: Such as ``"16:9"``; the model's first by default.
+            aspect_ratio: Such as ``"16:9"``; the model's default if None.
             style: Such as ``"photorealistic"``; none by default.
-            reference_image_url: A publicly accessible picture to go by.
+            reference_image_url: The URL of a publicly accessible reference image.
             webhook: A URL that gets a POST when the job ends.
 
-        Cancelling this before the request goes out sends nothing. Once it is on the
-        wire it is finished in the background, and an accepted job is in `jobs`.
+        Cancelling this before the request is on the wire sends nothing. After that it
+        is finished in the background, and an accepted job is in `jobs`.
 
         Raises:
             InvalidRequestError: A value is not allowed; nothing was sent.
-            APIError: The service refused; nothing was created.
+            APIError: The service refused the request; nothing was created.
             TransportError: Nothing was sent (*sent* is false).
-            SubmissionUnknownError: A job may have been created; not sent again.
+            SubmissionUnknownError: A job may have been created. The request is not sent
+                again.
             SessionClosedError: The session is closed; nothing was sent.
         """
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        return await self._runtime.submit(_submission(requested(prompt, given)))
+        return await self._runtime.submit(_submission(image_request(prompt, given)))
 
     async def generate(
         self,
@@ -146,7 +147,7 @@ class PictorySession:
         webhook: str | None = None,
         timeout: float | None = None,
     ) -> GeneratedImage:
-        """Ask for an image and wait for it: `submit`, then ``await`` the handle.
+        """Request an image and wait for it: `submit`, then ``await`` the handle.
 
         Args:
             prompt: As for `submit`, like the options.
@@ -157,10 +158,10 @@ class PictorySession:
             webhook: As for `submit`.
             timeout: Seconds from this call; None leaves it to *job_timeout*.
 
-        Cancelling this is as for `submit`; an accepted job goes on, in `jobs`.
+        Cancelling this is as for `submit`; an accepted job is polled on, and in `jobs`.
 
         Raises:
-            JobTimeoutError: *timeout* is over; the job is followed on, in `jobs`.
+            JobTimeoutError: *timeout* is over; the job is polled on, and in `jobs`.
             RequestTimeoutError: *timeout* was over before anything was sent.
             SubmissionUnknownError: *timeout* was over while the request was on the
                 wire. It is finished in the background; an accepted job is in `jobs`.
@@ -168,7 +169,7 @@ class PictorySession:
         """
         checked_timeout(timeout)
         given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        request = requested(prompt, given)
+        request = image_request(prompt, given)
         del given, prompt  # not kept for as long as the job takes
         if timeout is None:
             return await (await self._runtime.submit(_submission(request)))
@@ -194,7 +195,7 @@ class PictorySession:
         on_unknown: OnUnknown = "report",
         progress: Progress = False,
     ) -> Batch:
-        """Ask for many images; return a `Batch` to iterate over.
+        """Request many images; return a `Batch` to iterate over.
 
         ```python
         async for outcome in session.generate_many(prompts, journal="run.sqlite"):
@@ -205,35 +206,36 @@ class PictorySession:
 
         Args:
             prompts: Texts or `ImageRequest` objects, from any iterable or async
-                iterable of any length. They are pulled when it is their turn, never
-                more than *max_in_flight* ahead of the outcomes you have taken. An
-                iterable is asked on the event loop; one that is slow to answer should
-                be an async one.
-            model: As for `submit`; like the other options it fills what a request
-                leaves open.
+                iterable of any length. They are read when needed, never more than
+                *max_in_flight* ahead of the outcomes you have taken. An iterable is
+                read on the event loop; a slow one should be an async iterable.
+            model: As for `submit`; like the other options it applies to requests that
+                do not set it.
             aspect_ratio: As for `submit`.
             style: As for `submit`.
             reference_image_url: As for `submit`.
             webhook: As for `submit`.
-            max_in_flight: Prompts that are worked on at once. All that a batch keeps
-                in memory follows this number.
-            ordered: Give the outcomes in the order of the prompts, not as they end.
+            max_in_flight: The number of prompts in progress at the same time. The
+                memory of a batch depends on this number only.
+            ordered: Whether to yield the outcomes in the order of the prompts, instead
+                of as they end.
             journal: A file that makes the batch durable, in SQLite; None for none.
-                The same call with the same journal goes on where the last one was
+                The same call with the same journal continues where the last one was
                 interrupted, even by a power cut: see `Batch`.
             save_to: A folder to download the images to, as
                 ``000012-<job id>.png`` (the image's own id if `reconcile` found it);
-                made if it is not there.
-            max_credits: A ceiling in AI credits. The price of `MODELS` is reserved
-                before each request and settled with what was used. A prompt that does
-                not fit waits while jobs in flight could still make room, and is then
-                a `BudgetExceededError`; nothing is sent for it. With a journal the
-                credits of earlier runs count as well. The service may charge more
-                than its price list says, and so pass the ceiling.
+                created if it does not exist.
+            max_credits: A ceiling in AI credits. The price in `MODELS` is reserved
+                before each request and settled with the credits used. A prompt that
+                does not fit waits while jobs in flight may still release credits, and
+                then ends with a `BudgetExceededError`; nothing is sent for it. With a
+                journal the credits of earlier runs count as well. The ceiling can be
+                exceeded if the service charges more than its price list.
             on_unknown: What to do with a prompt of the journal whose earlier POST may
-                or may not have created a job: "report" it as an outcome with a
-                `SubmissionUnknownError`; "reconcile": look for its image in the
-                history, else report it; "resubmit": pay a second time, perhaps.
+                or may not have created a job. "report": its outcome has a
+                `SubmissionUnknownError`. "reconcile": look for its image in the
+                history, else report it. "resubmit": send it again, and perhaps pay
+                twice.
             progress: True shows a bar (extra ``[progress]``); a function is called
                 with a `BatchProgress` after each change, on the event loop.
 
@@ -269,12 +271,13 @@ class PictorySession:
         """Return the account's images, newest first, as an async iterator.
 
         Args:
-            start: The `ImageHistory.next_page_key` to go on from; None for the newest.
-            since: Aware; images created before it end the iteration. Those without a
-                readable date do not.
-            limit: How many images at most.
+            start: The `ImageHistory.next_page_key` to continue from; None for the
+                newest.
+            since: An aware datetime; the first image created before it ends the
+                iteration. Images without a readable date do not.
+            limit: The maximum number of images.
 
-        Nothing is fetched until it is iterated over.
+        Nothing is fetched before the iteration begins.
 
         Raises:
             InvalidRequestError: A value is not allowed.
@@ -296,16 +299,17 @@ class PictorySession:
 
         Args:
             image: What to download. Its host never gets the API key.
-            to: A file, or a folder if it exists or ends in a separator; then the
-                name is made from the image's id and its type. Folders are made.
-            overwrite: Whether an existing file is replaced.
+            to: The path of a file; or of a folder, if it exists or ends in a separator.
+                In a folder the name is made from the image's id and its type. Missing
+                folders are created.
+            overwrite: Whether to replace an existing file.
 
-        The file appears when it is complete. Cancelling this leaves no part of it
-        behind.
+        The file appears only when it is complete. Cancelling this leaves no partial
+        file behind.
 
         Raises:
-            DownloadError: It cannot be had; nothing was left on disk.
-            FileExistsError: There is a file already.
+            DownloadError: The image could not be saved; nothing was left on disk.
+            FileExistsError: The file exists already.
             SessionClosedError: The session is closed.
         """
         url, image_id = checked_image(image)
@@ -320,18 +324,18 @@ class PictorySession:
             error: As `submit` or `generate` raised it.
 
         Returns:
-            The oldest image with the same prompt and, where the request named them,
-            model, ratio, style and reference, made from 2 minutes before the POST to
-            *job_timeout* after it, that belongs to no other call of this session.
-            None if there is none; as an image appears only when it is finished, that
-            does not prove that nothing was created. The same error gets the same
-            image again.
+            The oldest image that belongs to no other call of this session and has the
+            same prompt and, if the request named them, the same model, ratio, style and
+            reference. It was made between 2 minutes before the POST and *job_timeout*
+            after it. None if there is none; as an image appears only when it is
+            finished, that does not prove that nothing was created. The same error gets
+            the same image again.
 
-        Reads the history from the newest back to the POST, and asks for jobs in
+        Reads the history from the newest image back to the POST, and polls jobs in
         progress with the same prompt. Cancelling this disturbs nothing.
 
         Raises:
-            InvalidRequestError: This is not such an error.
+            InvalidRequestError: *error* is not a `SubmissionUnknownError` as raised.
             PictoryError: The history, or one of those jobs, could not be read.
         """
         return await self._runtime.reconcile(error)
@@ -339,13 +343,13 @@ class PictorySession:
     # --- jobs ---------------------------------------------------------------------
 
     def job(self, job_id: str) -> JobHandle[GeneratedImage]:
-        """Follow a job that was started anywhere, by its id. Needs a running loop.
+        """Return the handle of a job that was submitted anywhere. Needs a running loop.
 
-        A job that this session follows already keeps its handle; any other is asked
-        for at once.
+        A job in progress here has one handle, which is returned; any other job is
+        attached and polled immediately.
 
         Raises:
-            InvalidRequestError: This cannot be an id.
+            InvalidRequestError: *job_id* cannot be an id.
             SessionClosedError: The session is closed.
         """
         return self._runtime.attach(checked_job_id(job_id))
@@ -356,22 +360,21 @@ class PictorySession:
         return tuple(self._runtime.jobs)
 
     def poll_now(self, job_id: str) -> bool:
-        """Ask at once for a job in progress, instead of when the policy says.
+        """Poll a job in progress immediately, instead of when the policy says.
 
-        For those who hear of jobs from elsewhere, such as from a webhook, and must
-        not take the word for it. An id that this session does not follow costs no
-        request. As it may be that of a submission under way, whose answer has not
-        arrived yet, it is remembered as long as there is one (the last 1,000 such
-        ids), and asked for when it turns out to be.
+        For callers who know of a change from elsewhere, such as a webhook, and must not
+        trust it. Does not wait for the poll; if one is in flight, there is one more
+        after it. An id that is not in progress here costs no request. As it may be that
+        of a submission under way, it is remembered while there is one (the last 1,000
+        such ids), and its job is polled as soon as it is accepted.
 
         Returns:
-            Whether the job is in progress here. Returns immediately; asked for again
-            while a poll is in flight, there is one more poll after it.
+            Whether the job is in progress here.
 
         Raises:
-            InvalidRequestError: This cannot be an id.
+            InvalidRequestError: *job_id* cannot be an id.
             SessionClosedError: The session is closed.
-            WrongLoopError: Another loop, which is still alive, has the session.
+            WrongLoopError: The session belongs to another loop that is not closed.
         """
         return self._runtime.poll_now(checked_job_id(job_id))
 
@@ -381,7 +384,7 @@ class PictorySession:
         Cancelling this disturbs nothing.
 
         Raises:
-            TimeoutError: *timeout* seconds were not enough; nothing was stopped.
+            TimeoutError: *timeout* seconds were not enough; no job was stopped.
         """
         checked_timeout(timeout)
         try:
@@ -394,9 +397,9 @@ class PictorySession:
 
     @property
     def stats(self) -> SessionStats:
-        """The figures of the session so far. Costs no request; at any time, anywhere.
+        """The figures of the session so far: a snapshot. Costs no request.
 
-        A picture of this moment that does not change any more; take two and subtract
+        Available at any time and on any thread or loop. Take two snapshots and subtract
         to see what happened between them.
         """
         return self._runtime.jobs.counters.snapshot(
@@ -407,14 +410,14 @@ class PictorySession:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that the session is open on, and is to be closed on.
+        """The event loop that the session is open on, and must be closed on.
 
         None before its first use, after `aclose`, and after that loop was closed.
         """
         return self._runtime.loop
 
     async def __aenter__(self) -> Self:
-        """Open; leaving closes."""
+        """Open the session; leaving the block closes it."""
         self._runtime.use()
         return self
 
@@ -430,14 +433,14 @@ class PictorySession:
     async def aclose(self) -> None:
         """Close the session for good. Idempotent.
 
-        A request for an image that is on the wire gets 5 seconds to answer, so that
-        its job's id is known. Handles in progress end with `SessionClosedError`; the
-        jobs go on at the service. No task and no socket stays behind.
+        A submission on the wire has 5 seconds to be answered, so that the id of its job
+        becomes known. Handles in progress end with `SessionClosedError`; their jobs
+        continue at the service. No task and no socket stays behind.
 
-        Cancelling this leaves the closing to go on in the background.
+        Cancelling this does not stop the closing, which goes on in the background.
 
         Raises:
-            WrongLoopError: Another loop, which is still alive, has the session.
+            WrongLoopError: The session belongs to another loop that is not closed.
         """
         await self._runtime.aclose()
 
@@ -450,16 +453,16 @@ class PictorySession:
             )
 
     def __repr__(self) -> str:
-        """Show the base URL and what is going on; never the key."""
+        """Show the base URL and the number of jobs; never the key."""
         jobs = f"{len(self._runtime.jobs)} jobs in progress"
         state = "closed" if self._runtime.closed else jobs
         return f"<PictorySession {self._runtime.settings.base_url} {state}>"
 
 
 def _submission(request: ImageRequest) -> Submission:
-    """Return *request* as it is to be sent.
+    """Return the submission of *request*.
 
     Raises:
-        InvalidRequestError: It cannot be written as JSON.
+        InvalidRequestError: It cannot be encoded as JSON.
     """
     return Submission(product_of(request).submit(request))

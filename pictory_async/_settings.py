@@ -1,4 +1,4 @@
-"""Where the session's settings come from, and which are refused."""
+"""The settings of a session: arguments, environment variables and their checks."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ DEFAULT_BASE_URL: Final = "https://api.pictory.ai/pictoryapis"
 
 
 class ApiKey(str):
-    """A key that can be used as a header and does not show in a representation."""
+    """An API key that can be used as a header and that its representation hides."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Hide the key: it may stand in a dict that somebody logs."""
+        """Hide the key: somebody may log a dict that contains it."""
         return "<API key>"
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a session was set up with."""
+    """The settings of a session, checked; see `PictorySession`."""
 
     api_key: ApiKey
     base_url: URL
@@ -82,7 +82,7 @@ def find_api_key(given: object, environment: Mapping[str, str]) -> ApiKey:
     """Return the key to use: *given*, else ``$PICTORY_API_KEY``.
 
     Raises:
-        ConfigurationError: There is none, or it cannot be a header's value.
+        ConfigurationError: There is no key, or it cannot be the value of a header.
     """
     source = "api_key" if given is not None else "$PICTORY_API_KEY"
     key = environment.get("PICTORY_API_KEY", "") if given is None else given
@@ -92,8 +92,8 @@ def find_api_key(given: object, environment: Mapping[str, str]) -> ApiKey:
             "https://app.pictory.ai/api-access shows yours"
         )
     if not key.isascii() or not key.isprintable() or " " in key:
-        # The usual causes: a line break from a file, and a "Bearer " in front,
-        # which the service does not want [D] ("raw, do NOT use a Bearer prefix").
+        # The usual causes are a line break from a file, and a "Bearer " in front, which
+        # the service refuses [D] ("raw, do NOT use a Bearer prefix").
         raise ConfigurationError(
             f"{source} must be visible ASCII characters only: no spaces, no line "
             "break, no 'Bearer' in front"
@@ -105,13 +105,13 @@ def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> UR
     """Return the API's base URL, without a slash at its end.
 
     Raises:
-        ConfigurationError: It is not https (http is for loopback only), not
-            absolute, or carries a user, query or fragment.
+        ConfigurationError: It is not https (http is allowed for loopback only), is not
+            absolute, or contains a user, query or fragment.
     """
     text = given or environment.get("PICTORY_API_BASE_URL") or DEFAULT_BASE_URL
     try:
         url = URL(str(text))
-    except ValueError:  # whose text would repeat a password
+    except ValueError:  # its text could contain a password
         raise ConfigurationError("base_url is not a readable URL") from None
     if url.scheme not in {"https", "http"} or not url.host:
         raise ConfigurationError("base_url must be an absolute https:// URL")

@@ -1,4 +1,4 @@
-"""Background tasks with an owner, and waiting that harms nobody."""
+"""Background tasks with an owner, and ways to wait that survive cancelling."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ ValueT = TypeVar("ValueT")
 
 
 class TaskOwner:
-    """Named background tasks. Any task may start them; any task may end them.
+    """Named background tasks. Any task may start them, and any task may end them.
 
-    A plain set, because a task group or cancel scope must be left by the task that
-    entered it, and a notebook's cells are different tasks.
+    Not a task group: a task group or cancel scope must be left by the task that entered
+    it, but the cells of a notebook are different tasks.
     """
 
     def __init__(self) -> None:
@@ -30,9 +30,10 @@ class TaskOwner:
         """Start *coro* as a task that is held until it ends.
 
         Args:
-            coro: What it does.
-            name: What it is called in ``asyncio.all_tasks()``.
-            context: Its context variables; a copy of the caller's by default.
+            coro: The coroutine to run.
+            name: The name of the task.
+            context: The context variables of the task; by default a copy of the
+                caller's.
         """
         loop = asyncio.get_running_loop()
         task = loop.create_task(coro, name=name, context=context)
@@ -41,14 +42,14 @@ class TaskOwner:
         return task
 
     def cancel(self) -> None:
-        """Tell all tasks to end; wait for nothing."""
+        """Cancel all tasks, without waiting for their end."""
         for task in self._tasks:
             task.cancel()
 
     async def aclose(self) -> None:
         """Cancel all tasks but this one and wait until they have ended. Idempotent.
 
-        Cancelling this is safe: every task has been told to stop by then.
+        Cancelling this is safe: every task has been cancelled by then.
         """
         while pending := self._tasks - {asyncio.current_task()}:
             for task in pending:
@@ -57,9 +58,11 @@ class TaskOwner:
 
 
 async def uncancelled(work: asyncio.Future[ValueT]) -> ValueT:
-    """Wait for *work*, which is not to be stopped, and return its result.
+    """Wait for *work*, which must not be interrupted, and return its result.
 
-    Cancelling this waits for it, however often, and is raised then.
+    Cancelling this, however often, still waits for *work*; the cancellation is raised
+    afterwards. `asyncio.shield` would raise it immediately and leave *work* running,
+    for example a thread that writes to a file that is to be removed.
     """
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
@@ -67,7 +70,7 @@ async def uncancelled(work: asyncio.Future[ValueT]) -> ValueT:
             await asyncio.wait([work])
         except asyncio.CancelledError as exc:
             cancelled = exc
-    error = None if work.cancelled() else work.exception()  # marks it as seen
+    error = None if work.cancelled() else work.exception()  # marks it as retrieved
     if cancelled is not None:
         raise cancelled
     if error is not None:
@@ -76,12 +79,16 @@ async def uncancelled(work: asyncio.Future[ValueT]) -> ValueT:
 
 
 class Signal:
-    """Wakes the tasks that wait for it. One that is cancelled disturbs no other."""
+    """Wakes all tasks that wait for it. Cancelling one of them disturbs no other.
+
+    Not an `asyncio.Event`, which binds to the first event loop that it is used on: a
+    job outlives its loop, and is waited for again on the next one.
+    """
 
     __slots__ = ("_waiters",)
 
     def __init__(self) -> None:
-        # A list: 88 bytes for the one waiter that most have, where a set takes 216.
+        # A list takes 88 bytes for the one waiter that most have; a set would take 216.
         self._waiters: list[asyncio.Future[None]] = []
 
     async def wait(self) -> None:
@@ -91,14 +98,14 @@ class Signal:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter in self._waiters:  # else it fired in this moment
+            if waiter in self._waiters:  # else it was fired at the same moment
                 self._waiters.remove(waiter)
             raise
 
     def fire(self) -> None:
-        """Wake everyone who waits now."""
+        """Wake all tasks that wait now."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            # One left over from a loop that was closed cannot be woken any more.
+            # A task whose loop was closed cannot be woken any more.
             if not waiter.done() and not waiter.get_loop().is_closed():
                 waiter.set_result(None)

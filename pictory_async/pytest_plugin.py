@@ -1,11 +1,11 @@
-"""Fixtures for testing what you build on this library; pytest finds them by itself.
+"""Fixtures for tests of programs that use this library; pytest finds the plugin itself.
 
-- ``pictory_sandbox`` is a `pictory_async.sandbox.ThreadedSandbox`: the service, in a
-  thread of its own, for one test. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL``
-  point to it.
-- ``pictory_session`` is a `pictory_async.PictorySession` of it that polls after
-  milliseconds.
-- ``pictory_sandbox_options`` gives it other options: override it to return, for
+- ``pictory_sandbox`` is a `pictory_async.sandbox.ThreadedSandbox`: a stand-in for the
+  service, in a thread of its own, for one test. ``$PICTORY_API_KEY`` and
+  ``$PICTORY_API_BASE_URL`` point to it.
+- ``pictory_session`` is a `pictory_async.PictorySession` of that sandbox, which polls
+  every few milliseconds.
+- ``pictory_sandbox_options`` sets options of the sandbox: override it to return, for
   example, ``{"credits": 10}``.
 
 ```python
@@ -32,16 +32,17 @@ def test_image(client, pictory_sandbox):
     assert pictory_sandbox.submitted == [{"prompt": "A lighthouse at dawn"}]
 ```
 
-``pictory_sandbox`` has everything that `pictory_async.sandbox.Sandbox` has, from any
+``pictory_sandbox`` has all methods of `pictory_async.sandbox.Sandbox`, for use from any
 thread: ``fail_next``, ``hold``, ``release``, ``finish``, ``add_fault``, ``requests``,
 ``submitted``, ``jobs``, ``webhooks``. Without pytest, use ``with ThreadedSandbox() as
 sandbox``.
 
-The fixtures are synchronous, so that they serve synchronous tests (with the test
-clients of web frameworks), pytest-asyncio in both of its modes, and anyio's plugin.
+The fixtures are synchronous, so that they work in synchronous tests (such as those with
+the test client of a web framework), with pytest-asyncio in both of its modes, and with
+the plugin of anyio.
 
 pytest imports this module at the start of every run in an environment that has the
-package. So nothing but pytest is imported here before a fixture is used.
+package, so it imports nothing but pytest before a fixture is used.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ if TYPE_CHECKING:
 
 __all__ = ["pictory_sandbox", "pictory_sandbox_options", "pictory_session"]
 
-_CLOSING = 30.0  # seconds; a session needs a few milliseconds, or 5 with a POST
+_CLOSING = 30.0  # seconds; closing takes milliseconds, or 5 s with a POST on the wire
 
 
 @pytest.fixture
 def pictory_sandbox_options() -> dict[str, Any]:
-    """Further options for the `ThreadedSandbox`; by default none.
+    """Options of the `ThreadedSandbox`; none by default.
 
     Override it in a module or class, or parametrize it:
 
@@ -82,9 +83,9 @@ def pictory_sandbox(
 ) -> Iterator[ThreadedSandbox]:
     """A stand-in for the service, in a thread of its own, for one test.
 
-    Its jobs take no time, unless ``hold`` is called; its images are plain PNG files,
-    which need no Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to
-    it, so that a `PictorySession` your program makes by itself uses it.
+    Its jobs take no time, unless ``hold`` is called; its images are plain PNG files
+    that do not need Pillow. ``$PICTORY_API_KEY`` and ``$PICTORY_API_BASE_URL`` point to
+    it, so that a `PictorySession` that your program makes uses it.
     """
     from pictory_async.sandbox import ThreadedSandbox  # noqa: PLC0415 - see above
 
@@ -99,9 +100,9 @@ def pictory_sandbox(
 def pictory_session(pictory_sandbox: ThreadedSandbox) -> Iterator[PictorySession]:
     """A session of `pictory_sandbox` that polls after 10 to 100 milliseconds.
 
-    Like every session it belongs to the event loop of its first use, whether that of
-    the test or of an application under test. It is closed after the test. Retries wait
-    for milliseconds, and a job that does not end fails after 30 seconds.
+    Like every session it belongs to the event loop of its first use: that of the test,
+    or that of an application under test. It is closed after the test. Retries wait for
+    milliseconds, and a job that does not end fails after 30 seconds.
     """
     import pictory_async  # noqa: PLC0415 - see above
 
@@ -117,7 +118,7 @@ def pictory_session(pictory_sandbox: ThreadedSandbox) -> Iterator[PictorySession
 
 
 def _close(session: PictorySession) -> None:
-    """Close *session* where it is open: its loop may run on, wait, or be gone."""
+    """Close *session* on its loop, which may run in another thread, or not run."""
     import asyncio  # noqa: PLC0415 - see above
 
     loop = session.loop

@@ -1,4 +1,4 @@
-"""Learn of finished jobs by webhook, instead of by the next poll.
+"""Webhooks: see the end of a job immediately, instead of by the next poll.
 
 The service can announce the end of a job by a POST to a URL of yours. A
 `WebhookReceiver` takes these POSTs in any ASGI application, and has the job polled
@@ -20,20 +20,20 @@ aiohttp.web it is ``app.router.add_post("/pictory/{token}", receiver.aiohttp_han
 anywhere else ``status = await receiver.receive(token, body)`` returns the status to
 answer with.
 
-The service signs nothing, and documents no repetition. So nothing in a delivery is
-believed: it only causes a poll.
+The service signs no delivery, and documents no redelivery. So nothing in a delivery is
+trusted: it only causes a poll.
 
 - `WebhookReceiver.url` ends in a secret of 256 bits, compared in constant time.
 - A body of more than 64 KiB is not read.
 - The result comes from a poll with the API key, never from the delivery.
-- Deliveries for jobs that are not in progress in this session, such as repetitions
-  after the end, are answered, change nothing and cost no request. One that arrives
-  before the answer to its own ``submit`` is kept for it.
+- A delivery for a job that is not in progress in this session, such as a repeated one,
+  is answered, changes nothing and costs no request. If it arrives before the answer to
+  its own ``submit``, the job is polled as soon as its id is known.
 - A delivery that never arrives costs only time: the session polls as well, and may do
   so as rarely as above.
 
-If your server logs URLs, exclude this one; uvicorn's access log has it without the
-secret. Give ``secret=`` if deliveries are to reach any of several processes, or the
+If your server logs URLs, exclude this one; the access log of uvicorn shows it without
+the secret. Give ``secret=`` if deliveries are to reach any of several processes, or the
 same process after a restart.
 """
 
@@ -67,10 +67,10 @@ logger: Final = logging.getLogger("pictory_async")
 
 BODY_LIMIT: Final = 64 * 1024  # bytes; a delivery has a few hundred
 _BODY_SECONDS: Final = 10.0  # for a body to arrive
-# A job ends once. The others are for a service that repeats deliveries or reports
-# progress; after so many the job is left to the scheduler.
+# A job ends once. More deliveries than one may come from a service that repeats them or
+# reports progress; after this many, the scheduler alone polls the job.
 _POLLS_A_JOB: Final = 10
-_JOBS_REMEMBERED: Final = 1000  # with the number of their deliveries
+_JOBS_REMEMBERED: Final = 1000  # whose deliveries are counted
 
 ACCEPTED, MALFORMED, UNKNOWN_PATH = 204, 400, 404
 WRONG_METHOD, TOO_SLOW, TOO_LARGE, CLOSED = 405, 408, 413, 503
@@ -85,37 +85,37 @@ Respond = Callable[[str, str, bytes, AsyncIterator[bytes]], Awaitable[int]]
 class WebhookReceiver:
     """A receiver of the webhooks of a session's jobs, for any web framework.
 
-    Make one beside the session, serve it at *public_url*, and give `url` to
-    ``submit(..., webhook=receiver.url)``. It opens nothing, so there is nothing to
-    close. Cancelling what it does for a delivery disturbs no job.
+    Make one for each session, serve it at *public_url*, and submit with
+    ``webhook=receiver.url``. There is nothing to close. Cancelling the handling of a
+    delivery disturbs no job.
 
     Args:
         session: The session of the jobs. Deliveries must arrive on its event loop.
-        public_url: Where the service reaches `asgi` or `aiohttp_handler`, as seen
-            from outside; http or https, without query and fragment.
+        public_url: The URL at which the service reaches `asgi` or `aiohttp_handler`;
+            http or https, without query and fragment.
         secret: The last part of the path of `url`: at least 32 letters, digits,
-            ``-`` and ``_``. A new one is drawn by default; give your own if
-            deliveries are to arrive after a restart, or at any of several processes.
+            ``-`` and ``_``. Random by default; pass your own if deliveries are
+            to arrive after a restart, or at any of several processes.
 
-    | a delivery | is answered |
+    | delivery | answer |
     |---|---|
-    | taken, whatever it is about: the job is polled if it is in progress here | 204 |
-    | no JSON object with a job id | 400 |
-    | wrong secret; nothing was read | 404 |
+    | accepted; the job is polled if it is in progress here | 204 |
+    | not a JSON object with a job id | 400 |
+    | wrong secret; the body was not read | 404 |
     | not a POST | 405 |
     | the body takes more than 10 seconds | 408 |
-    | the body is over 64 KiB; no more of it was read | 413 |
+    | the body is over 64 KiB; the rest was not read | 413 |
     | the session is closed | 503 |
 
     However often a delivery is repeated, there is one poll at a time and at most one
-    after it. After ten deliveries for a job, further ones cause no poll.
+    more after it. After ten deliveries for a job, further ones cause no poll.
 
     Raises:
         InvalidRequestError: *public_url* or *secret* cannot be used.
 
     Source: https://docs.pictory.ai/api-reference/ai-studio/generate-image ("will
     receive a notification when the job completes"). The body is not documented; it is
-    taken to be what ``GET /v1/jobs/{id}`` answers, and only its id is used.
+    assumed to be that of ``GET /v1/jobs/{id}``, and only its id is used.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """The URL to pass as ``webhook=``. Whoever knows it can cause polls."""
+        """The URL to pass as ``webhook=``. Anybody who knows it can cause polls."""
         return f"{self._root}/{self._secret}"
 
     def __repr__(self) -> str:
@@ -138,15 +138,14 @@ class WebhookReceiver:
         return f"<WebhookReceiver {self._root}/...>"
 
     async def receive(self, token: str, body: bytes) -> int:
-        """Take one delivery; return the HTTP status to answer it with.
+        """Handle one delivery; return the HTTP status to answer it with.
 
         Args:
-            token: The last part of the path it came to.
-            body: As received. Stop reading at 64 KiB and one byte.
+            token: The last part of the request's path.
+            body: The body as received. Read no more than 64 KiB and one byte.
 
-        Returns at once: the job is polled in the background, and nothing is awaited
-        here, so cancelling this undoes nothing. Raises for nothing that is in a
-        delivery.
+        The job is polled in the background. Nothing is awaited here, so cancelling this
+        undoes nothing. No content of a delivery makes this raise.
 
         Raises:
             WrongLoopError: This is not the session's event loop.
@@ -160,19 +159,20 @@ class WebhookReceiver:
 
     @property
     def asgi(self) -> ASGIApplication:
-        """An ASGI 3 application that takes deliveries, to be mounted under any path.
+        """An ASGI 3 application that receives deliveries, to be mounted at any path.
 
-        The server's access log names the path without the secret, where it is written
-        from the scope that the application is given, as uvicorn does.
+        It removes the secret from the path in the scope, so that servers that write
+        their access log from the scope, such as uvicorn, do not log it.
         """
-        return _ASGI(self._answer, secret=self._secret)
+        return _ASGI(self._status_for, secret=self._secret)
 
     async def aiohttp_handler(self, request: web.Request) -> web.StreamResponse:
-        """Serve deliveries in aiohttp.web: a handler for ``"/any/path/{token}"``.
+        """Receive deliveries in aiohttp.web: a handler for ``"/any/path/{token}"``.
 
-        Cancelling this, as when the sender leaves, loses a body that was not read.
+        Cancelling this, for example because the client disconnects, loses a body that
+        was not read.
         """
-        # Other frameworks need none of it.
+        # Other frameworks need not import it.
         from aiohttp import web  # noqa: PLC0415
         from aiohttp.http import HttpProcessingError  # noqa: PLC0415
 
@@ -180,19 +180,19 @@ class WebhookReceiver:
         length = request.headers.get("Content-Length", "").encode()
         chunks = request.content.iter_any()
         try:
-            status = await self._answer(token, request.method, length, chunks)
+            status = await self._status_for(token, request.method, length, chunks)
         except (ConnectionError, web.RequestPayloadError, HttpProcessingError):
-            status = MALFORMED  # the client left, or sent no HTTP
+            status = MALFORMED  # the client disconnected, or did not send HTTP
         headers = {"Allow": "POST"} if status == WRONG_METHOD else {}
         response = web.Response(status=status, headers=headers)
         if status != ACCEPTED:
-            response.force_close()  # nobody reads what is left of the body
+            response.force_close()  # the rest of the body is not read
         return response
 
-    async def _answer(
+    async def _status_for(
         self, token: str, method: str, length: bytes, chunks: AsyncIterator[bytes]
     ) -> int:
-        """Return the status; read no more than that takes."""
+        """Return the status for a request; read its body only if necessary."""
         if not self._admits(token):
             return UNKNOWN_PATH
         if method != "POST":
@@ -211,7 +211,7 @@ class WebhookReceiver:
         return hmac.compare_digest(given, self._secret.encode())
 
     def _poll(self, job_id: str) -> int:
-        """Have the job polled, unless it was often enough; return the status."""
+        """Poll the job, unless it had too many deliveries; return the status."""
         times = self._deliveries.pop(job_id, 0)
         try:
             if times >= _POLLS_A_JOB:
@@ -231,29 +231,29 @@ class WebhookReceiver:
 
 
 class _ASGI:
-    """The ASGI application; an object, as servers take a method for ASGI 2."""
+    """The ASGI application. Not a method, which servers would take for ASGI 2."""
 
     def __init__(self, respond: Respond, *, secret: str) -> None:
         self._respond = respond
         self._secret = secret
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Handle one connection."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _lifespan(receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
             token = _last_part(scope["path"])
-            _hide(self._secret, scope)
+            _hide_secret(self._secret, scope)
             length = dict(scope["headers"]).get(b"content-length", b"")
             chunks = _chunks(receive)
             status = await self._respond(token, scope["method"], length, chunks)
-            await _respond(send, status, version=scope.get("http_version", "1.1"))
+            await _send_status(send, status, version=scope.get("http_version", "1.1"))
 
 
-def _hide(secret: str, scope: Message) -> None:
-    """Remove the secret from the part of *scope* that goes into an access log."""
+def _hide_secret(secret: str, scope: Message) -> None:
+    """Remove the secret from the parts of *scope* that go into an access log."""
     scope["path"] = scope["path"].replace(secret, "...")
     if scope.get("raw_path"):
         scope["raw_path"] = scope["raw_path"].replace(secret.encode(), b"...")
@@ -263,7 +263,8 @@ def _checked_public_url(public_url: object) -> str:
     """Return *public_url* without a slash at its end.
 
     Raises:
-        InvalidRequestError: No path can be put behind it, or nobody could fetch it.
+        InvalidRequestError: It is not an absolute http(s) URL to which a path can be
+            appended.
     """
     url = _url(public_url)
     if (
@@ -295,18 +296,19 @@ def _checked_secret(secret: object) -> str:
 def _last_part(path: str) -> str:
     """Return the last part of *path*.
 
-    Frameworks differ in what they leave before it, and Litestar puts a slash behind it.
+    Frameworks differ in what they leave before it, and Litestar appends a slash.
     """
     return path.rstrip("/").rpartition("/")[2]
 
 
 def _job_id(body: bytes) -> str | None:
-    """Return the id of the job that *body* names, None if it names none."""
+    """Return the job id in *body*; None if there is none."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    # [I] As in the answer to a poll; documents and clients differ in name and place.
+    # [I] As in the answer to a poll; documentation and clients differ about its name
+    # and place.
     inner = payload.get("data") if isinstance(payload, dict) else None
     for job_id in _ids(payload, inner):
         if type(job_id) is int or (isinstance(job_id, str) and job_id):
@@ -321,7 +323,7 @@ def _ids(*places: object) -> Iterable[object]:
 
 
 async def _read(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the body; of one that is too large, enough to see that it is."""
+    """Return the body; of one that is too large, a little more than `BODY_LIMIT`."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk
@@ -335,10 +337,10 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         yield message.get("body", b"")
-        more = message.get("more_body", False)  # no more either if the client left
+        more = message.get("more_body", False)  # absent if the client disconnected
 
 
-async def _respond(send: Send, status: int, *, version: str) -> None:
+async def _send_status(send: Send, status: int, *, version: str) -> None:
     headers = [(b"content-length", b"0")] if status != ACCEPTED else []
     if status == WRONG_METHOD:
         headers.append((b"allow", b"POST"))
@@ -349,8 +351,8 @@ async def _respond(send: Send, status: int, *, version: str) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Take part in a server's start and end, if served without a framework."""
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Answer the lifespan events of a server, if served without a framework."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})

@@ -17,7 +17,7 @@ from pictory_async.sandbox import Sandbox
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests reaches them."""
+    """Hide the settings of whoever runs the tests."""
     for name in ("PICTORY_API_KEY", "PICTORY_API_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -29,7 +29,7 @@ async def nothing_left_behind() -> AsyncIterator[None]:
     loop.set_exception_handler(lambda _, context: lost.append(context))
     before = asyncio.all_tasks()
     yield
-    for _ in range(3):  # callbacks of what ended last
+    for _ in range(3):  # for the callbacks of the last tasks
         await asyncio.sleep(0)
     gc.collect()
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
@@ -47,12 +47,12 @@ async def no_blocking() -> AsyncIterator[None]:
 
 
 def pytest_configure() -> None:
-    """Say that there is no loop yet: looptime would make one and leave it open."""
+    """Declare that there is no loop: looptime would make one and leave it open."""
     asyncio.set_event_loop(None)
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is there out of each test's collection of garbage: it is much."""
+    """Exempt what is imported from the garbage collection of each test: it is slow."""
     gc.collect()
     gc.freeze()
 
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """A service whose jobs take 20 seconds of the loop's time."""
+    """A sandbox whose jobs take 20 seconds of the loop's time."""
     async with Sandbox(duration=20.0, pictures=False) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""CI's audit: what it finds fails, what it could not look up is said."""
+"""CI's audit: a finding fails it, and what it could not look up is reported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_vulnerable_package_fails(
 def test_what_is_not_known_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An audit of nothing does not pass for one."""
+    """An audit of no packages does not pass."""
     assert audited(tmp_path, answer(one=UNKNOWN)) == 0
     printed = capsys.readouterr().out
     assert "0 of 1 packages audited" in printed

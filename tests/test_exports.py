@@ -75,7 +75,7 @@ EXPORTED = {
 
 
 def test_the_exported_names_are_these() -> None:
-    """No name appears, goes or changes by accident."""
+    """No public name is added, removed or changed by accident."""
     assert set(pictory_async.__all__) == EXPORTED
     assert len(pictory_async.__all__) == len(EXPORTED)
 
@@ -111,7 +111,7 @@ def test_public_class_names_its_public_module(module: ModuleType, name: str) -> 
 
 @pytest.mark.parametrize("public", [each for each in CLASSES if attrs.has(each)])
 def test_annotations_can_be_read_at_run_time(public: type) -> None:
-    """Whoever reads the types of the fields, as frameworks do, finds their names."""
+    """Frameworks can resolve the types of all fields."""
     hints = get_type_hints(public)
     assert {field.name for field in attrs.fields(public)} <= hints.keys()
 
@@ -135,7 +135,7 @@ def members(public: type) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("public", CLASSES)
 def test_public_class_is_documented(public: type) -> None:
-    """A class and each of its public members say what they are."""
+    """Each class and each of its public members has a docstring."""
     assert inspect.getdoc(public)
     for name, member in members(public):
         assert inspect.getdoc(member), name
@@ -143,31 +143,31 @@ def test_public_class_is_documented(public: type) -> None:
 
 @pytest.mark.parametrize("public", [each for each in CLASSES if attrs.has(each)])
 def test_every_field_is_documented(public: type) -> None:
-    """What a linter does not see: each field is in the list of attributes."""
-    told = (inspect.getdoc(public) or "").partition("\nAttributes:\n")[2]
+    """Each field is in the list of attributes, which no linter checks."""
+    text = (inspect.getdoc(public) or "").partition("\nAttributes:\n")[2]
     for field in attrs.fields(public):
         if not field.name.startswith("_"):
-            assert re.search(rf"^    {field.name}: \S", told, re.MULTILINE), field.name
+            assert re.search(rf"^    {field.name}: \S", text, re.MULTILINE), field.name
 
 
 @pytest.mark.parametrize(
     "error", [each for each in CLASSES if issubclass(each, Exception)]
 )
 def test_every_attribute_of_an_error_is_documented(error: type[Exception]) -> None:
-    """They are the contract: each is told of by the class or by one above it."""
-    told = "".join(inspect.getdoc(base) or "" for base in error.__mro__)
+    """They are the contract: the class or a base class documents each of them."""
+    text = "".join(inspect.getdoc(base) or "" for base in error.__mro__)
     for name in vars(error()):
         if not name.startswith("_"):
-            assert re.search(rf"^    {name}: \S", told, re.MULTILINE), name
+            assert re.search(rf"^    {name}: \S", text, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("public", CLASSES)
 def test_every_coroutine_tells_of_being_cancelled(public: type) -> None:
-    """Whoever awaits something has to know what cancelling it leaves behind."""
+    """Each coroutine documents what cancelling it leaves behind."""
     for name, member in members(public):
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member):
-            told = inspect.getdoc(member) or ""
-            assert "ancelling" in told, name
+            text = inspect.getdoc(member) or ""
+            assert "ancelling" in text, name
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -176,7 +176,7 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def loaded_by(code: str) -> set[str]:
-    """Return the modules that are there after *code* in a fresh interpreter."""
+    """Return the modules that are imported after *code* in a fresh interpreter."""
     code = f"{code}\nimport sys; print(*sys.modules, sep='\\n')"
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -185,7 +185,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_loads_no_leaf() -> None:
-    """The public names bring the four dependencies and nothing of an extra."""
+    """The public names import the four dependencies and nothing of an extra."""
     loaded = loaded_by("from pictory_async import PictorySession")
     heavy = {"click", "rich", "PIL", "fastapi", "orjson", "tqdm", "pytest"}
     leaves = {
@@ -197,7 +197,7 @@ def test_importing_loads_no_leaf() -> None:
 
 
 def test_importing_the_package_alone_costs_nothing() -> None:
-    """The names come with the first of them that is used."""
+    """Using the first name loads them all."""
     loaded = loaded_by("import pictory_async; hasattr(pictory_async, '__wrapped__')")
     assert not {"aiohttp", "attrs", "anyio", "pictory_async._public"} & loaded
     code = "import pictory_async; assert 'PictorySession' in dir(pictory_async)"

@@ -149,7 +149,7 @@ def test_example_application(tmp_path: Path) -> None:
 
 
 def test_a_run_that_uses_no_fixture_loads_nothing(tmp_path: Path) -> None:
-    """An unrelated project pays for two small modules."""
+    """An unrelated project imports only two small modules."""
     (tmp_path / "test_it.py").write_text(
         """
 import sys

@@ -46,13 +46,13 @@ def test_constructor_needs_no_loop() -> None:
 
 
 def test_attaching_needs_a_running_loop() -> None:
-    """Following a job is background work, and says so without a loop."""
+    """Attaching a job needs a running loop, and says so without one."""
     with pytest.raises(RuntimeError, match="no running event loop"):
         PictorySession("pictai_fake").job("a")
 
 
 def sandbox_in_thread(ready: threading.Event, box: list[Sandbox]) -> threading.Thread:
-    """Start a sandbox in a thread of its own, so that loops can come and go."""
+    """Start a sandbox in a thread of its own, independent of the loops of the test."""
 
     async def serve() -> None:
         async with Sandbox(duration=0.05, pictures=False) as sandbox:
@@ -111,7 +111,7 @@ def test_job_of_a_closed_loop_is_followed_on_in_the_next(outside: Sandbox) -> No
 
 
 def test_overdue_jobs_end_in_the_next_loop(outside: Sandbox) -> None:
-    """Jobs whose time ended between two runs are told, each of them."""
+    """Jobs whose deadline passed between two runs end, each of them."""
     outside.hold()
     session = PictorySession(
         outside.api_key, base_url=outside.base_url, job_timeout=0.05
@@ -134,7 +134,7 @@ def test_overdue_jobs_end_in_the_next_loop(outside: Sandbox) -> None:
 
 
 def test_waiter_left_in_a_closed_loop_harms_nobody(outside: Sandbox) -> None:
-    """A task that a closed loop left waiting cannot be woken, and others are."""
+    """A task of a closed loop cannot be woken, but the others are."""
     session = PictorySession(
         outside.api_key, base_url=outside.base_url, polling=FixedInterval(0.05)
     )
@@ -188,7 +188,7 @@ def test_runs_on_uvloop(outside: Sandbox) -> None:
 
 
 def test_closing_after_the_loop_was_closed_tells_the_jobs(outside: Sandbox) -> None:
-    """A handle that nobody will poll again is told so."""
+    """Handles that will not be polled again end."""
     session = PictorySession(outside.api_key, base_url=outside.base_url)
     job = run(session.submit(PROMPT))
     run(session.aclose())
@@ -196,7 +196,7 @@ def test_closing_after_the_loop_was_closed_tells_the_jobs(outside: Sandbox) -> N
 
 
 def test_another_live_loop_is_refused(outside: Sandbox) -> None:
-    """Another thread's loop is told whose the session is, by every door."""
+    """Every method raises on the loop of another thread."""
     session = PictorySession(outside.api_key, base_url=outside.base_url)
 
     async def use_from_thread() -> list[BaseException]:
@@ -311,7 +311,7 @@ async def test_closing_ends_polls_and_pages_under_way(sandbox: Sandbox) -> None:
 
 
 async def test_left_by_an_exception_it_closes(sandbox: Sandbox) -> None:
-    """The exception goes through and the jobs are told."""
+    """The exception propagates and the jobs are ended."""
     with pytest.raises(ZeroDivisionError):
         async with PictorySession(sandbox.api_key, base_url=sandbox.base_url) as s:
             job = await s.submit(PROMPT)
@@ -338,8 +338,8 @@ async def test_left_by_cancellation_it_closes(sandbox: Sandbox) -> None:
     assert "closed" in repr(session)
 
 
-async def test_closed_by_two_at_once(sandbox: Sandbox) -> None:
-    """Both wait for the same closing; one that is cancelled does not stop it."""
+async def test_closed_by_two_tasks(sandbox: Sandbox) -> None:
+    """Both wait for the same closing; cancelling one does not stop it."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     job = await session.submit(PROMPT)
     first, second, third = (asyncio.create_task(session.aclose()) for _ in range(3))
@@ -367,14 +367,14 @@ async def test_forgotten_without_closing_warns(sandbox: Sandbox) -> None:
 
 
 def test_failed_constructor_leaves_nothing_to_warn_of() -> None:
-    """A session that never came to be is not unclosed."""
+    """A constructor that raised does not warn of an unclosed session."""
     with pytest.raises(ValueError, match="base_url"):
         PictorySession("pictai_fake", base_url="nonsense")
     gc.collect()
 
 
 async def test_poll_now_from_another_task(sandbox: Sandbox) -> None:
-    """Any task of the loop may ask for a job at once."""
+    """Any task of the loop may poll a job immediately."""
     async with PictorySession(sandbox.api_key, base_url=sandbox.base_url) as session:
         job = await session.submit(PROMPT)
         sandbox.finish(job.job_id)

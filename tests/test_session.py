@@ -119,7 +119,7 @@ async def test_bad_input_sends_nothing(
     options: dict[str, Any],
     field: str,
 ) -> None:
-    """What is certainly wrong is found before anything is sent; the field is named."""
+    """An invalid value is found before anything is sent; the error names the field."""
     for call in (session.submit, session.generate):
         with pytest.raises(InvalidRequestError) as caught:
             await call(prompt, **options)
@@ -181,7 +181,7 @@ async def test_generate_gives_the_image(
     assert session.jobs == ()
 
 
-async def test_300_submits_at_once_give_300_images() -> None:
+async def test_300_concurrent_submits_give_300_images() -> None:
     """Everything is sent at the same time, and every image is a different one."""
     async with (
         Sandbox(duration=5, pictures=False) as sandbox,
@@ -200,7 +200,7 @@ async def test_300_submits_at_once_give_300_images() -> None:
 async def test_generate_timeout_counts_from_the_call(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The time for the submit is part of it; the job is followed on."""
+    """The time for the submit is part of it; the job is polled on."""
     sandbox.add_fault(Fault.slow(4, on="submit"))
     began = asyncio.get_running_loop().time()
     with pytest.raises(JobTimeoutError) as caught:
@@ -231,7 +231,7 @@ async def test_generate_timeout_before_the_answer_keeps_the_job(
 
 
 async def test_attempt_s_own_timeout_is_told_as_it_is(sandbox: Sandbox) -> None:
-    """A time-out of one attempt is not taken for that of the call."""
+    """The time-out of one attempt is not mistaken for that of the call."""
 
     class Nowhere(aiohttp.TCPConnector):
         async def connect(self, *_: Any, **__: Any) -> Any:
@@ -276,7 +276,7 @@ async def test_brought_middleware_cannot_send_a_post_again(sandbox: Sandbox) -> 
 
 
 async def test_pool_of_a_brought_session_is_no_queue(sandbox: Sandbox) -> None:
-    """A small connection pool bounds the turns: no request waits in it unseen."""
+    """A small connection pool limits the turns: no request waits in the pool."""
     sandbox.add_fault(Fault.slow(3, on="submit", times=None))
     connector = aiohttp.TCPConnector(limit_per_host=2)
     async with (
@@ -292,7 +292,7 @@ async def test_pool_of_a_brought_session_is_no_queue(sandbox: Sandbox) -> None:
 async def test_brought_session_with_credentials_is_a_configuration_error(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A netrc file that would replace the key is told as what it is, at once."""
+    """A netrc file that would replace the key is a clear error, immediately."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password fake\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -336,7 +336,7 @@ async def test_background_work_is_not_done_in_a_caller_s_context(
 async def test_generate_timeout_before_it_is_sent_sends_nothing(
     sandbox: Sandbox,
 ) -> None:
-    """If it was still waiting for its turn, nothing goes out any more."""
+    """If it was still waiting for its turn, nothing is sent."""
     sandbox.add_fault(Fault.slow(5, on="submit"))
     async with PictorySession(
         sandbox.api_key,
@@ -398,7 +398,7 @@ async def test_drain_gives_up_after_its_timeout(session: PictorySession) -> None
     "job_id", ["", "  ", "..", ".", "a\nb", None, 7, "\x00", "a\u2028b"]
 )
 async def test_hostile_job_id_is_refused(session: PictorySession, job_id: Any) -> None:
-    """What cannot be an id is not asked for."""
+    """What cannot be an id is refused; nothing is sent."""
     with pytest.raises(InvalidRequestError) as caught:
         session.job(job_id)
     assert caught.value.field == "job_id"
@@ -460,7 +460,7 @@ async def test_throttled_submit_is_sent_again_after_the_wait(
 async def test_too_long_a_retry_after_is_raised(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The caller decides about a wait of an hour; the error says how long."""
+    """A wait of an hour is left to the caller; the error has its length."""
     sandbox.add_fault(Fault.answer(429, on="submit", retry_after=3600))
     with pytest.raises(RateLimitedError) as caught:
         await session.submit(PROMPT)
@@ -471,7 +471,7 @@ async def test_too_long_a_retry_after_is_raised(
 async def test_internal_error_is_retried_as_documented(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """A 500 asks to retry after a brief delay; five tries, then it is raised."""
+    """A 500 is retried, as documented; after five attempts it is raised."""
     sandbox.add_fault(Fault.answer(500, on="submit", times=4))
     await session.submit(PROMPT)
     assert len(sandbox.requests) == 5
@@ -495,7 +495,7 @@ async def test_attempts_of_one_mean_no_retry(sandbox: Sandbox) -> None:
 async def test_refusal_with_200_created_nothing(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """``success: false`` without a job id is an APIError with the service's words."""
+    """``success: false`` without a job id is an APIError with code and message."""
     body = {"success": False, "error": {"error_code": 890, "error_message": "No"}}
     sandbox.add_fault(Fault.answer(200, on="submit", body=body))
     with pytest.raises(APIError) as caught:
@@ -518,7 +518,7 @@ async def test_redirect_is_not_followed(
 
 
 async def test_closed_is_closed(sandbox: Sandbox) -> None:
-    """Every use of a closed session says so, and closing again is nothing."""
+    """Every use of a closed session raises, and closing again does nothing."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     await session.aclose()
     await session.aclose()
@@ -600,8 +600,8 @@ async def test_download_takes_an_image(session: PictorySession) -> None:
     assert caught.value.field == "image"
 
 
-async def test_asking_at_once_by_id(session: PictorySession, sandbox: Sandbox) -> None:
-    """A job in progress is asked for at once by its id; any other costs no request."""
+async def test_poll_now_by_id(session: PictorySession, sandbox: Sandbox) -> None:
+    """A job in progress is polled immediately; any other id costs no request."""
     job = await session.submit(PROMPT)
     sandbox.finish(job.job_id)
     assert session.poll_now(job.job_id) is True
@@ -617,7 +617,7 @@ async def test_asking_at_once_by_id(session: PictorySession, sandbox: Sandbox) -
     assert [seen.kind for seen in sandbox.requests] == ["submit", "job"]
 
 
-async def test_loop_is_told_while_it_is_open(sandbox: Sandbox) -> None:
+async def test_loop_is_known_while_it_is_open(sandbox: Sandbox) -> None:
     """The loop is known from the first use to the closing."""
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     assert session.loop is None

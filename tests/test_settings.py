@@ -1,4 +1,4 @@
-"""Where settings come from, and which are refused."""
+"""Settings: where they come from, and which are refused."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ ABSOLUTE = "base_url must be an absolute https:// URL"
     ],
 )
 def test_an_unusable_base_url_is_refused(given: str, text: str) -> None:
-    """What would leak the key, or is no base of paths, is refused with its reason."""
+    """A URL that would leak the key, or is no base URL, is refused with the reason."""
     with pytest.raises(ConfigurationError) as caught:
         find_base_url(given, {})
 
@@ -147,7 +147,7 @@ def test_an_unusable_base_url_is_refused(given: str, text: str) -> None:
     "given", ["https://[::1", "https://a.example:port", "https://a.example:99999"]
 )
 def test_an_unreadable_base_url_is_refused(given: str) -> None:
-    """What is no URL at all is a configuration error without a cause that shows it."""
+    """An unreadable URL is an error without a cause that would show it."""
     with pytest.raises(
         ConfigurationError, match="base_url is not a readable URL"
     ) as caught:

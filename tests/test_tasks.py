@@ -23,7 +23,7 @@ async def test_tasks_are_named_and_held() -> None:
 
 
 async def test_closing_cancels_and_waits() -> None:
-    """After closing no task runs, also none that took its time to end."""
+    """After closing no task runs, not even one that was slow to end."""
     owner = TaskOwner()
     ended = list[str]()
 
@@ -43,7 +43,7 @@ async def test_closing_cancels_and_waits() -> None:
 
 
 async def test_task_that_never_began_is_ended_too() -> None:
-    """A task that is cancelled before its first step leaves no waiter hanging."""
+    """A task that is cancelled before its first step ends as well."""
     owner = TaskOwner()
     task = owner.spawn(asyncio.sleep(100), name="pictory-test")
     await owner.aclose()
@@ -51,7 +51,7 @@ async def test_task_that_never_began_is_ended_too() -> None:
 
 
 async def test_task_may_close_its_own_owner() -> None:
-    """The one that closes is not waited for, nor cancelled."""
+    """The task that closes is neither waited for nor cancelled."""
     owner = TaskOwner()
     other = owner.spawn(asyncio.sleep(100), name="pictory-other")
     await owner.spawn(owner.aclose(), name="pictory-close")
@@ -76,7 +76,7 @@ async def test_tasks_started_while_closing_are_ended() -> None:
 
 
 async def test_signal_wakes_everyone_who_waits() -> None:
-    """All waiters of the moment wake, later ones wait for the next time."""
+    """All present waiters wake; later ones wait for the next firing."""
     signal = Signal()
     signal.fire()
     waiters = [asyncio.create_task(signal.wait()) for _ in range(3)]

@@ -175,7 +175,7 @@ async def test_job_ends_when_it_is_told(
 async def test_failure_is_told(
     session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """A job that fails is polled like any other; the delivery is not believed."""
+    """A job that fails is polled like any other; the delivery is not trusted."""
     job = await session.submit(PROMPT)
     sandbox.fail(job.job_id, code="BROKEN")
     assert await receiver.receive(SECRET, delivery(job.job_id, "completed")) == 204
@@ -188,7 +188,7 @@ async def test_failure_is_told(
 
 @pytest.mark.looptime
 async def test_told_before_the_submit_was_answered() -> None:
-    """A delivery that overtakes the id of its job has the job polled on arrival."""
+    """If a delivery overtakes the id of its job, the job is polled once accepted."""
     async with Sandbox(duration=3.0, pictures=False) as sandbox:
         sandbox.add_fault(Fault.trickle(interval=0.2, on="submit"))
         session = PictorySession(
@@ -210,38 +210,38 @@ async def test_told_before_the_submit_was_answered() -> None:
                 assert isinstance(await (await submitting), GeneratedImage)
 
 
-async def test_early_ids_are_forgotten_when_nothing_is_under_way(
+async def test_announced_ids_are_forgotten_without_a_submission(
     session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
     """An id is remembered only while a submission could still turn out to have it."""
     elsewhere = await session.submit(PROMPT)
     await receiver.receive(SECRET, delivery("nobody-knows-this"))
     job = await session.submit(PROMPT)
-    assert session._runtime.jobs._early == {}
+    assert session._runtime.jobs._announced == {}
     assert (sandbox.polls(elsewhere.job_id), sandbox.polls(job.job_id)) == (0, 0)
 
 
-async def test_memory_of_early_ids_is_bounded(
+async def test_memory_of_announced_ids_is_bounded(
     session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """Made-up ids push the oldest out, and no memory grows."""
+    """Made-up ids replace the oldest, and the memory does not grow."""
     sandbox.add_fault(Fault.slow(0.2, on="submit"))
     submitting = asyncio.create_task(session.submit(PROMPT))
     while not sandbox.requests:  # noqa: ASYNC110 - the sandbox has no event for it
         await asyncio.sleep(0.01)
     for number in range(3000):
         assert await receiver.receive(SECRET, delivery(f"made-up-{number}")) == 204
-    early = session._runtime.jobs._early
-    assert list(early) == [f"made-up-{number}" for number in range(2000, 3000)]
+    announced = session._runtime.jobs._announced
+    assert list(announced) == [f"made-up-{number}" for number in range(2000, 3000)]
     await submitting
-    assert not early
+    assert not announced
     assert [seen.kind for seen in sandbox.requests] == ["submit"]
 
 
 async def test_flood_of_duplicates(
     session: PictorySession, sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """Copies that come while a poll is in flight make one more poll, all together."""
+    """All copies that arrive during a poll cause one more poll together."""
     job = await session.submit(PROMPT)
     sandbox.add_fault(Fault.slow(0.05, on="job"))
     for _ in range(4):
@@ -276,7 +276,7 @@ async def test_memory_of_deliveries_is_bounded(
 async def test_unknown_job_costs_no_request(
     sandbox: Sandbox, receiver: WebhookReceiver
 ) -> None:
-    """An id that the session does not follow is not polled: no amplification."""
+    """An id that is not in progress is not polled: no amplification."""
     for number in range(100):
         assert await receiver.receive(SECRET, delivery(f"unknown-{number}")) == 204
     await asyncio.sleep(0.1)
@@ -361,7 +361,7 @@ async def test_secret_is_compared_in_constant_time(
 async def test_closed_session(
     session: PictorySession, receiver: WebhookReceiver
 ) -> None:
-    """While the application shuts down, the service is asked to try again."""
+    """While the application shuts down, the answer is 503: try again."""
     await session.aclose()
     assert await receiver.receive(SECRET, delivery("a")) == 503
 
@@ -454,7 +454,7 @@ def request_of(path: str, **more: Any) -> dict[str, Any]:
     return {"type": "http", "method": "POST", "path": path, "headers": [], **more}
 
 
-async def asked(
+async def sent_by_asgi(
     receiver: WebhookReceiver, scope: dict[str, Any], read: Callable[[], Awaitable[Any]]
 ) -> list[Any]:
     """Return what the ASGI application sends for one request."""
@@ -471,12 +471,14 @@ async def test_nothing_is_read_for_a_wrong_secret(receiver: WebhookReceiver) -> 
     """A sender without the secret cannot make the application read."""
 
     async def read() -> None:
-        pytest.fail("the body was asked for")
+        pytest.fail("the body was read")
 
-    start, _ = await asked(receiver, request_of("/a/wrong"), read)
+    start, _ = await sent_by_asgi(receiver, request_of("/a/wrong"), read)
     assert start["status"] == 404
     length = [(b"content-length", b"65537")]
-    start, _ = await asked(receiver, request_of(f"/{SECRET}", headers=length), read)
+    start, _ = await sent_by_asgi(
+        receiver, request_of(f"/{SECRET}", headers=length), read
+    )
     assert start["status"] == 413
 
 
@@ -484,7 +486,9 @@ async def test_nothing_is_read_for_a_wrong_secret(receiver: WebhookReceiver) -> 
 async def test_body_that_never_comes(receiver: WebhookReceiver) -> None:
     """A body gets ten seconds."""
     began = asyncio.get_running_loop().time()
-    start, _ = await asked(receiver, request_of(f"/{SECRET}"), asyncio.Event().wait)
+    start, _ = await sent_by_asgi(
+        receiver, request_of(f"/{SECRET}"), asyncio.Event().wait
+    )
     assert start["status"] == 408
     assert asyncio.get_running_loop().time() - began == pytest.approx(10)
 
@@ -494,14 +498,14 @@ async def test_no_connection_header_in_http_2(receiver: WebhookReceiver) -> None
     read = asyncio.Event().wait
     for version, expected in (("1.1", True), ("2", False)):
         scope = request_of("/wrong", http_version=version)
-        start, _ = await asked(receiver, scope, read)
+        start, _ = await sent_by_asgi(receiver, scope, read)
         assert ((b"connection", b"close") in start["headers"]) is expected
 
 
 async def test_websocket_is_refused(receiver: WebhookReceiver) -> None:
-    """It is no place for a websocket."""
+    """A websocket is refused."""
     scope = {"type": "websocket", "path": f"/{SECRET}"}
-    assert await asked(receiver, scope, asyncio.Event().wait) == [
+    assert await sent_by_asgi(receiver, scope, asyncio.Event().wait) == [
         {"type": "websocket.close"}
     ]
 
@@ -590,7 +594,7 @@ def test_arguments_are_checked(field: str, value: Any, session: PictorySession) 
 
 
 def test_importing_brings_no_web_framework() -> None:
-    """aiohttp.web comes only with its handler."""
+    """aiohttp.web is imported only by its handler."""
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""Arguments that are checked before anything is sent."""
+"""Checks of arguments, made before anything is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def checked_job_id(job_id: object) -> str:
     """Return *job_id* if it can be one.
 
     Raises:
-        InvalidRequestError: It is no text, blank, or would leave its place in a path.
+        InvalidRequestError: It is not text, is blank, or would change the path that it
+            is put into.
     """
     if is_job_id(job_id):
         return str(job_id)
@@ -30,12 +31,12 @@ def checked_job_id(job_id: object) -> str:
 
 
 def is_job_id(job_id: object) -> bool:
-    """Say whether *job_id* is text that stays in its place in a path."""
+    """Return whether *job_id* is text that can be one segment of a path."""
     return isinstance(job_id, str) and bool(job_id.strip(" .")) and job_id.isprintable()
 
 
 def checked_timeout(timeout: object, *, field: str = "timeout") -> float | None:
-    """Return *timeout* if it is None or seconds from 0.
+    """Return *timeout* if it is None or a number of seconds, at least 0.
 
     Raises:
         InvalidRequestError: It is not.
@@ -43,7 +44,7 @@ def checked_timeout(timeout: object, *, field: str = "timeout") -> float | None:
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is None or (number and 0 <= timeout < math.inf):  # type: ignore[operator]
         return timeout  # type: ignore[return-value]
-    reason = f"must be seconds from 0, or None for no limit, not {timeout!r:.60}"
+    reason = f"must be seconds (0 or more), or None for no limit, not {timeout!r:.60}"
     raise InvalidRequestError(field=field, reason=reason)
 
 
@@ -60,14 +61,14 @@ def checked_since(since: object) -> datetime | None:
 
 
 def checked_limit(limit: object) -> int | None:
-    """Return *limit* if it is None or a whole number from 0.
+    """Return *limit* if it is None or a whole number, at least 0.
 
     Raises:
         InvalidRequestError: It is not.
     """
     if limit is None or (type(limit) is int and limit >= 0):
         return limit
-    reason = f"must be a whole number of images from 0, or None, not {limit!r:.60}"
+    reason = f"must be a whole number (0 or more), or None, not {limit!r:.60}"
     raise InvalidRequestError(field="limit", reason=reason)
 
 
@@ -90,7 +91,7 @@ def given_options(
     reference_image_url: str | None,
     webhook: str | None,
 ) -> dict[str, str | None]:
-    """Return the options of a request by their names."""
+    """Return the options of a request as a dict."""
     return {
         "model": model,
         "aspect_ratio": aspect_ratio,
@@ -100,8 +101,8 @@ def given_options(
     }
 
 
-def requested(prompt: str | ImageRequest, options: dict[str, Any]) -> ImageRequest:
-    """Return the request, with the options that were given."""
+def image_request(prompt: Prompt, options: dict[str, Any]) -> ImageRequest:
+    """Return the request for *prompt*, with the options that are not None."""
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(prompt, ImageRequest):
         return prompt.override(**given) if given else prompt
@@ -109,10 +110,10 @@ def requested(prompt: str | ImageRequest, options: dict[str, Any]) -> ImageReque
 
 
 def checked_image(image: object) -> tuple[str, str]:
-    """Return the URL of *image* and an id for its file.
+    """Return the URL of *image* and an id to name its file by.
 
     Raises:
-        InvalidRequestError: This is no image.
+        InvalidRequestError: It is not an image.
     """
     match image:
         case GeneratedImage():
@@ -124,10 +125,10 @@ def checked_image(image: object) -> tuple[str, str]:
 
 
 def checked_prompts(prompts: Any) -> Prompts:
-    """Return *prompts* if it is something that prompts can come from.
+    """Return *prompts* if it is an iterable or async iterable.
 
     Raises:
-        InvalidRequestError: It is not, or it is a single one.
+        InvalidRequestError: It is not, or it is a single prompt.
     """
     alone = isinstance(prompts, str | bytes | ImageRequest)
     if alone or not isinstance(prompts, Iterable | AsyncIterable):
@@ -139,8 +140,8 @@ def checked_prompts(prompts: Any) -> Prompts:
     return prompts
 
 
-def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's word
-    """Return *credits* exactly if it is None or an amount above 0.
+def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's name
+    """Return *credits* as an exact number if it is None or an amount above 0.
 
     Raises:
         InvalidRequestError: It is not.
@@ -148,7 +149,7 @@ def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's w
     if credits is None:
         return None
     try:
-        # By its text, so that 0.6 is 0.6.
+        # From its text, so that the float 0.6 becomes exactly 0.6.
         amount = Decimal("NaN" if isinstance(credits, bool) else str(credits))
     except InvalidOperation:
         amount = Decimal("NaN")
@@ -159,16 +160,26 @@ def checked_credits(credits: Any) -> Decimal | None:  # noqa: A002 - the API's w
 
 
 def checked_max_in_flight(number: Any) -> int:
+    """Return *number* if it is a whole number, at least 1.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
     if type(number) is int and number >= 1:
         return number
-    reason = f"must be a whole number from 1, not {number!r:.60}"
+    reason = f"must be a whole number (1 or more), not {number!r:.60}"
     raise InvalidRequestError(field="max_in_flight", reason=reason)
 
 
 def checked_path(path: Any, *, field: str) -> Path | None:
+    """Return *path* as an absolute path, or None for None.
+
+    Raises:
+        InvalidRequestError: It is not a path.
+    """
     if path is None:
         return None
     if isinstance(path, str | os.PathLike) and os.fspath(path):
-        return Path(path).absolute()  # where it is now, wherever the program goes
+        return Path(path).absolute()  # unaffected by a later chdir
     reason = f"must be a path or None, not {path!r:.60}"
     raise InvalidRequestError(field=field, reason=reason)

@@ -1,4 +1,4 @@
-"""The models, ratios and styles that the service documents."""
+"""The models, aspect ratios and styles that the service documents."""
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
@@ -11,12 +11,12 @@ from pictory_async._core.log import log_undocumented
 
 @attrs.frozen
 class ModelInfo:
-    """What is documented of one model.
+    """The documented facts about one model.
 
     Attributes:
-        name: The name to ask for it by.
-        aspect_ratios: What it can draw; the first is its default.
-        credits_per_image: AI credits that one image costs.
+        name: The name to request it by.
+        aspect_ratios: The ratios it can draw; the first is its default.
+        credits_per_image: The price of one image, in AI credits.
     """
 
     name: str
@@ -59,13 +59,13 @@ def warn_if_undocumented(
     aspect_ratio: str | None,
     style: str | None,
 ) -> None:
-    """Log each value that the catalogue does not have; the service is the judge.
+    """Log each value that is not in the catalogue; the service decides about it.
 
     Args:
-        for_model: Whose ratios count.
-        model: None if it is not to be looked at; so for the others.
-        aspect_ratio: Likewise.
-        style: Likewise.
+        for_model: The model whose ratios are allowed.
+        model: The model to check; None to skip the check.
+        aspect_ratio: As for *model*.
+        style: As for *model*.
     """
     known = MODELS.get(for_model or DEFAULT_MODEL)
     _warn("model", model, MODELS)
@@ -77,7 +77,7 @@ def _warn(field: str, value: str | None, documented: Collection[str]) -> None:
     if value is None or value in documented:
         return
     names = list(documented)
-    import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
+    import difflib  # noqa: PLC0415 - slow to import, and rarely needed
 
     near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
     log_undocumented(

@@ -1,7 +1,7 @@
-"""The service's endpoints as values: how to ask, and how to read the answer.
+"""The service's endpoints as values: what to send, and how to read the answer.
 
-What differs between the products of AI Studio stands on a `Product`, so that whoever
-submits, polls or lists need not know which one it is.
+Whatever differs between the products of AI Studio is an attribute of `Product`, so that
+the code that submits and polls need not know which product it deals with.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ValueT = TypeVar("ValueT")
 
 
 class Kind(enum.Enum):
-    """The kinds of request that take turns within a session."""
+    """The kinds of request. Each has its own queue for turns; see `Turns`."""
 
     SUBMIT = "submit"
     POLL = "poll"
@@ -45,15 +45,15 @@ class Kind(enum.Enum):
 
 @attrs.frozen
 class Call(Generic[ValueT]):
-    """One request and the reader of its answer.
+    """One HTTP request and the reader of its answer.
 
     Attributes:
-        kind: Whose turn it takes.
-        method: ``GET``, or ``POST`` for what costs credits.
-        path: Percent-encoded, with the query, below the base URL.
-        read: From the answer to its value; raises our errors.
-        body: JSON, or None.
-        request: What a paid request asks for.
+        kind: The queue in which it waits for its turn.
+        method: ``POST`` for a paid call, else ``GET``.
+        path: The path below the base URL with its query, percent-encoded.
+        read: Returns the value that an answer contains; raises `PictoryError`.
+        body: The JSON to send; None for none.
+        request: The user's request, if the call is paid; else None.
     """
 
     kind: Kind
@@ -65,18 +65,18 @@ class Call(Generic[ValueT]):
 
     @property
     def paid(self) -> bool:
-        """Whether it costs credits once accepted, so that it must not be repeated."""
+        """Whether it costs credits once accepted, and so must not be sent twice."""
         return self.request is not None
 
 
 @attrs.frozen(eq=False)
 class Product(Generic[ResultT]):
-    """Something that AI Studio makes, and how to ask for it.
+    """Something that AI Studio makes, with its endpoints.
 
     Attributes:
-        submit: From a request to the paid call; its value is the job's id.
-        job: From a job's id and request to the call that asks how the job stands.
-        default_model: What the service takes where a request names no model.
+        submit: Returns the paid call for a request; the value of the call is a job id.
+        job: Returns the call that polls a job, given its id and its request.
+        default_model: The model that the service uses if a request names none.
     """
 
     submit: Callable[[ImageRequest], Call[str]]
@@ -84,12 +84,15 @@ class Product(Generic[ResultT]):
     default_model: str
 
     def model(self, request: ImageRequest | None) -> str:
-        """Return the model that makes what was asked for."""
+        """Return the model that serves *request*."""
         return (request.model if request else None) or self.default_model
 
 
 def image_page(next_page_key: str | None) -> Call[HistoryPage]:
-    """Ask for a page of the history. [D] ai-studio/get-images."""
+    """Return the call for one page of the history.
+
+    [D] api-reference/ai-studio/get-images.
+    """
     # The key is opaque and may contain =, + and /, so it is encoded whole.
     query = f"?nextPageKey={_quoted(next_page_key)}" if next_page_key else ""
     return Call(
@@ -101,7 +104,10 @@ def image_page(next_page_key: str | None) -> Call[HistoryPage]:
 
 
 def _submit_image(request: ImageRequest) -> Call[str]:
-    """Ask for a picture. [D] ai-studio/generate-image."""
+    """Return the paid call for an image.
+
+    [D] api-reference/ai-studio/generate-image.
+    """
     return Call(
         kind=Kind.SUBMIT,
         method="POST",
@@ -115,7 +121,10 @@ def _submit_image(request: ImageRequest) -> Call[str]:
 def _image_job(
     job_id: str, request: ImageRequest | None
 ) -> Call[JobReport[GeneratedImage]]:
-    """Ask how a job stands. [D] ai-studio/get-image-job."""
+    """Return the call that polls a job.
+
+    [D] api-reference/ai-studio/get-image-job.
+    """
     read_result = partial(generated_image, job_id=job_id, request=request)
     return Call(
         kind=Kind.POLL,
@@ -126,7 +135,8 @@ def _image_job(
 
 
 def _quoted(text: str) -> str:
-    # JSON may hold lone surrogates; an id or key with them is wrong, but no crash.
+    # JSON may contain lone surrogates. An id or key with them is wrong, but encoding
+    # it must not crash.
     return quote(text, safe="", errors="surrogatepass")
 
 

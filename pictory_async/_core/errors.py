@@ -11,7 +11,7 @@ Attributes, not text, are the contract; the text says what to do next::
     ├─ TransportError
     │  └─ RequestTimeoutError(TimeoutError)
     ├─ InvalidResponseError
-    ├─ SubmissionUnknownError (in `_core.unknown`, which knows the request)
+    ├─ SubmissionUnknownError (in `_core.unknown`, as it holds the request)
     ├─ JobError
     │  ├─ JobFailedError · JobNotFoundError · JobExpiredError
     │  └─ JobTimeoutError(TimeoutError)
@@ -32,7 +32,7 @@ from decimal import Decimal
 
 from pictory_async._core.text import shorten, without_query
 
-# Enough to recognise an answer by, too little to fill a log.
+# Enough to recognise an answer, too little to flood a log.
 BODY_CHARACTERS = 512
 
 
@@ -42,10 +42,10 @@ class PictoryError(Exception):
     Attributes:
         status: The HTTP status of the answer; None if there was no answer.
         retry_after: Seconds the service asked to wait; None if it did not say.
-        job_id: The job concerned; None if there is none, or none that is known.
+        job_id: The job concerned; None if there is none, or if it is not known.
     """
 
-    # A subclass that always has one says so; nobody sets it on another's instance.
+    # Subclasses that always have a value narrow the type to it.
     status: int | None = None
     retry_after: float | None = None
     job_id: str | None = None
@@ -59,7 +59,7 @@ class ConfigurationError(PictoryError, ValueError):
 
 
 class InvalidRequestError(PictoryError, ValueError):
-    """A value is not allowed. Found here: nothing was sent.
+    """A value is not allowed. It was found before anything was sent.
 
     Attributes:
         field: The name of the argument.
@@ -80,9 +80,9 @@ class APIError(PictoryError):
 
     Attributes:
         status: The HTTP status.
-        code: The service's word for the error, if it gave one.
-        message: The service's sentence, if it gave one, cut to 512 characters.
-        fields: For each field refused (wire name), what was wrong with it.
+        code: The service's code for the error, if it gave one.
+        message: The service's message, if it gave one, cut to 512 characters.
+        fields: For each refused field, by wire name, what was wrong with it.
         body: The beginning of the answer's body, at most 512 characters.
         method: The request's method.
         path: The request's path below the base URL.
@@ -118,10 +118,10 @@ class APIError(PictoryError):
         self.from_api = from_api
 
     def __str__(self) -> str:
-        said = [part for part in (self.code, self.message) if part]
-        said += [f"{name}: {'; '.join(why)}" for name, why in self.fields.items()]
+        parts = [part for part in (self.code, self.message) if part]
+        parts += [f"{name}: {'; '.join(why)}" for name, why in self.fields.items()]
         text = f"{self.method} {self.path} answered {self.status}"
-        text += f" ({shorten(' | '.join(said), limit=300)})" if said else ""
+        text += f" ({shorten(' | '.join(parts), limit=300)})" if parts else ""
         advice = self._advice_now()
         return f"{text}. {advice}" if advice else text
 
@@ -162,7 +162,7 @@ class NotFoundError(APIError):
 
 
 class RateLimitedError(APIError):
-    """429: too many requests. Nothing was created; *retry_after* may say when."""
+    """429: too many requests. Nothing was created; see *retry_after*."""
 
     _advice = "Send fewer requests at a time, or wait and try again."
 
@@ -204,7 +204,7 @@ class InvalidResponseError(PictoryError):
     """An answer arrived that cannot be read.
 
     Attributes:
-        where: The place in the answer, as a path from ``$``.
+        where: The place in the answer, as a JSON path from ``$``.
         why: What was expected there.
         status: The HTTP status.
         body: The beginning of the answer's body, at most 512 characters.
@@ -238,10 +238,10 @@ class InvalidResponseError(PictoryError):
 
 
 class JobError(PictoryError):
-    """A job gave no image.
+    """A job gave no image, or has not given it yet.
 
     Attributes:
-        job_id: The job.
+        job_id: The id of the job.
     """
 
     def __init__(self, message: str = "", *, job_id: str = "") -> None:
@@ -259,8 +259,8 @@ class JobFailedError(JobError):
     """The service says that the job failed.
 
     Attributes:
-        code: The service's word for the cause, if it gave one.
-        message: The service's sentence, if it gave one.
+        code: The service's code for the cause, if it gave one.
+        message: The service's message, if it gave one.
     """
 
     def __init__(
@@ -275,8 +275,8 @@ class JobFailedError(JobError):
         self.code = code
 
     def __str__(self) -> str:
-        said = ": ".join(part for part in (self.code, self.message) if part)
-        cause = shorten(said, limit=300) if said else "no cause given"
+        text = ": ".join(part for part in (self.code, self.message) if part)
+        cause = shorten(text, limit=300) if text else "no cause given"
         return f"job {shorten(self.job_id)} failed ({cause})"
 
 
@@ -298,8 +298,8 @@ class JobTimeoutError(JobError, TimeoutError):
     """The job did not end in time.
 
     Attributes:
-        still_running: True if only this wait ended and the handle is still polled;
-            False if the job's own time is over and nobody polls it any more.
+        still_running: True if only this wait ended and the job is still polled; False
+            if *job_timeout* has passed and the job is no longer polled.
     """
 
     def __init__(
@@ -310,12 +310,12 @@ class JobTimeoutError(JobError, TimeoutError):
 
     def _what(self) -> str:
         if self.still_running:
-            return "not finished in time; it is still followed, wait for it again"
-        return "not finished in time; session.job(job_id) takes it up again"
+            return "not finished in time; it is still polled, wait for it again"
+        return "not finished in time; session.job(job_id) polls it again"
 
 
 class PaginationError(PictoryError):
-    """The service named a page that was read already.
+    """The service named a page of the history that was already read.
 
     Attributes:
         next_page_key: The repeated key.
@@ -328,7 +328,7 @@ class PaginationError(PictoryError):
     def __str__(self) -> str:
         return self.args[0] or (
             f"page key {shorten(self.next_page_key)!r} was given a second time; "
-            "going on would repeat images for ever"
+            "reading on would repeat images for ever"
         )
 
 
@@ -336,7 +336,7 @@ class DownloadError(PictoryError):
     """An image could not be saved. Nothing was left on disk.
 
     Attributes:
-        url: Where it was to come from, without its query.
+        url: The URL of the image, without its query.
         status: The HTTP status, or None if there was no answer.
     """
 
@@ -356,9 +356,9 @@ class BudgetExceededError(PictoryError):
 
     Attributes:
         limit: The ceiling, in AI credits.
-        reserved: What counted against it in that moment: credits used, and those
+        reserved: The credits counted against it at that moment: those used, and those
             reserved for jobs that may still be charged.
-        price: What the request would have reserved.
+        price: The credits that the request would have reserved.
     """
 
     def __init__(
@@ -384,10 +384,11 @@ class BudgetExceededError(PictoryError):
 class JournalError(PictoryError):
     """The journal of a batch cannot be used.
 
-    Raised before anything is sent, or, if the file fails later, when no more is sent.
+    Raised before anything is sent or, if the file fails later, once nothing more is
+    sent.
 
     Attributes:
-        path: The journal's file.
+        path: The journal file.
         reason: What is wrong with it.
     """
 
@@ -401,10 +402,10 @@ class JournalError(PictoryError):
 
 
 class JournalMismatchError(JournalError):
-    """The journal was made for other prompts. Nothing was sent for this one.
+    """The journal belongs to other prompts. Nothing was sent for this one.
 
     Attributes:
-        index: The first prompt that is not the recorded one.
+        index: The index (from 0) of the first prompt that differs from the journal.
     """
 
     def __init__(
@@ -429,8 +430,8 @@ class SessionClosedError(PictoryError):
     """The session is closed.
 
     Attributes:
-        job_id: The job that was still in progress; None if there was none. It goes
-            on at the service: ``job(job_id)`` of another session finds it.
+        job_id: The job that was still in progress; None if there was none. It continues
+            at the service: ``job(job_id)`` of another session finds it.
     """
 
     def __init__(self, message: str = "", *, job_id: str | None = None) -> None:
@@ -441,10 +442,10 @@ class SessionClosedError(PictoryError):
         if self.job_id is None:
             return self.args[0] or "the session is closed; make a new one"
         return (
-            f"the session was closed while job {self.job_id} was in progress; it goes "
-            "on at the service, and job(job_id) of another session finds it"
+            f"the session was closed while job {self.job_id} was in progress; it "
+            "continues at the service, and job(job_id) of another session finds it"
         )
 
 
 class WrongLoopError(PictoryError, RuntimeError):
-    """The session belongs to another event loop that is still alive, or process."""
+    """The session belongs to another process, or to another loop that is not closed."""

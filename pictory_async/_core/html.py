@@ -1,10 +1,10 @@
-"""HTML for notebooks: tiles, galleries and lines of text; it knows no model.
+"""HTML for notebooks: tiles, galleries and lines of text, independent of the models.
 
 Notebooks have themes of their own, which need not be the system's: all colours are
-mixed from ``currentColor``, so they fit a dark page and a light one. Where a notebook
-is not trusted, its front end takes the style away; attributes keep pictures small.
+mixed from ``currentColor``, so they fit a dark page and a light one. The front end
+removes the style from a notebook that is not trusted; attributes keep pictures small.
 
-A signed URL is in the source of its picture and nowhere in the text. A prompt is cut.
+A signed URL is in the link and the source of its picture, and never in the text.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _empty(tile: Tile) -> str:
 
 def _picture(tile: Tile, pixels: int) -> str:
     url = escape(tile.url or "")
-    # Neither the picture's host nor a page behind the link learns of the notebook.
+    # Neither the picture's host nor a page behind the link learns the notebook's URL.
     return (
         f'<a class="pictory-frame" href="{url}" target="_blank"'
         f' rel="noopener noreferrer"><img src="{url}"{_pixels(tile, pixels)}'
@@ -105,7 +105,7 @@ def _picture(tile: Tile, pixels: int) -> str:
 
 
 def _pixels(tile: Tile, pixels: int) -> str:
-    """Return the attributes that keep a picture's place while it is not there yet."""
+    """Return the attributes that reserve a picture's place until it has loaded."""
     width, height = tile.width or 0, tile.height or 0
     if width <= 0 or height <= 0:
         return f' width="{pixels}"'
@@ -114,17 +114,17 @@ def _pixels(tile: Tile, pixels: int) -> str:
 
 
 def page(*parts: str) -> str:
-    """Return *parts* as what a notebook shows."""
+    """Return the whole HTML for a notebook, made of *parts*."""
     return f'{STYLE}<div class="pictory">{"".join(parts)}</div>'
 
 
 def paragraph(html: str) -> str:
-    """Return *html* as a paragraph; nothing for nothing."""
+    """Return *html* as a paragraph; an empty string stays empty."""
     return f"<p>{html}</p>" if html else ""
 
 
 def line(*parts: str | None) -> str:
-    """Return facts on one line; those that are missing are left out."""
+    """Return *parts* on one line; those that are missing are left out."""
     # A line breaks between two facts, not within one.
     facts = [text(part).replace(" ", "&nbsp;") for part in parts if part]
     return " · ".join(facts)
@@ -136,9 +136,9 @@ def text(value: str) -> str:
 
 
 def why(error: PictoryError, *, named: bool = True) -> str:
-    """Return what an error says, with its name if *named*."""
-    said = f"{type(error).__name__}: {error}" if named else str(error)
-    return escape(shorten(said, limit=ERROR_CHARACTERS))
+    """Return the text of an error, with its name if *named*."""
+    shown = f"{type(error).__name__}: {error}" if named else str(error)
+    return escape(shorten(shown, limit=ERROR_CHARACTERS))
 
 
 def bar(value: int, total: int) -> str:
@@ -152,7 +152,7 @@ def count(number: int, noun: str) -> str:
 
 
 def if_any(number: int, word: str) -> str:
-    """Return a number with its word; nothing for 0."""
+    """Return a number with its word; an empty string for 0."""
     return f"{number:,} {word}" if number else ""
 
 
@@ -173,7 +173,7 @@ def plain(number: Decimal) -> str:
 
 
 def seconds(elapsed: float) -> str:
-    """Return a duration for people."""
+    """Return a duration as people write it."""
     if elapsed < 60:
         return f"{elapsed:.1f} s"
     return f"{int(elapsed) // 60:,} min {int(elapsed) % 60:02} s"

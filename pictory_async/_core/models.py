@@ -1,6 +1,6 @@
-"""What goes in and what comes out, in the user's words.
+"""The models that users pass in and get back.
 
-Wire names are in `_wire`; here a field is named as Python would name it.
+Their fields have Python names; the names on the wire are in `wire` and `decode`.
 """
 
 import copy
@@ -17,17 +17,17 @@ from pictory_async._core.catalogue import DEFAULT_MODEL, MODELS, warn_if_undocum
 from pictory_async._core.errors import InvalidRequestError, PictoryError
 from pictory_async._core.text import is_web_url, shown_prompt, shown_url
 
-# [D] docs.pictory.ai/guides/ai-studio/text-to-image: "between 5 and 5,000 characters".
+# [D] guides/ai-studio/text-to-image: "between 5 and 5,000 characters".
 PROMPT_MINIMUM, PROMPT_MAXIMUM = 5, 5000
 
 
 class JobState(enum.StrEnum):
-    """Where a job stands. Compare with ``==``, never with ``is``.
+    """The state of a job. Compare with ``==``, never with ``is``.
 
-    A word newer than this release is kept: ``JobState("paused") == "paused"``.
+    A state newer than this release is kept: ``JobState("paused") == "paused"``.
     """
 
-    # [D] docs.pictory.ai/api-reference/jobs/get-job-by-id
+    # [D] api-reference/jobs/get-job-by-id
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -43,12 +43,12 @@ class JobState(enum.StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether a job in this state will not change any more."""
+        """Whether a job in this state no longer changes."""
         return self in _FINAL
 
     @property
     def documented(self) -> bool:
-        """Whether this release knows the word."""
+        """Whether this release knows the state."""
         return self in _DOCUMENTED
 
 
@@ -79,7 +79,7 @@ def _check_unicode(field: str, value: str) -> None:
         raise InvalidRequestError(field=field, reason=reason) from None
 
 
-def _check_word(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def _check_option(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is None:
         return
     if not isinstance(value, str) or not value.strip():
@@ -89,7 +89,8 @@ def _check_word(_: object, attribute: "attrs.Attribute[Any]", value: object) -> 
 
 
 def _check_url(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    # [D] generate-image: "must be a valid URI"; the reference "publicly accessible".
+    # [D] api-reference/ai-studio/generate-image: "must be a valid URI"; the reference
+    # "publicly accessible".
     if value is not None and not is_web_url(value):
         reason = "must be an absolute http:// or https:// URL, or None"
         raise InvalidRequestError(field=attribute.name, reason=reason)
@@ -103,14 +104,14 @@ def _check_extra(_: object, __: object, extra: object) -> None:
 
 @attrs.frozen
 class ImageRequest:
-    """One picture to be drawn. Checked here, before anything is sent.
+    """A request for one image. It is checked here, before anything is sent.
 
     Attributes:
         prompt: What to draw; 5 to 5,000 characters, not blank.
         model: A name of `MODELS`; None lets the service choose (``seedream3.0``).
-        aspect_ratio: Such as ``"16:9"``; None is the model's first.
-        style: Such as ``"photorealistic"``; None for no particular one.
-        reference_image_url: A publicly accessible picture to go by.
+        aspect_ratio: Such as ``"16:9"``; None for the model's default.
+        style: Such as ``"photorealistic"``; None for none in particular.
+        reference_image_url: The URL of a publicly accessible reference image.
         webhook: A URL that gets a POST when the job ends.
         extra: Fields newer than this release, by wire name; sent as they are.
 
@@ -124,15 +125,15 @@ class ImageRequest:
     """
 
     prompt: str = attrs.field(validator=_check_prompt, repr=shown_prompt)
-    model: str | None = attrs.field(default=None, kw_only=True, validator=_check_word)
+    model: str | None = attrs.field(default=None, kw_only=True, validator=_check_option)
     aspect_ratio: str | None = attrs.field(
-        default=None, kw_only=True, validator=_check_word
+        default=None, kw_only=True, validator=_check_option
     )
-    style: str | None = attrs.field(default=None, kw_only=True, validator=_check_word)
+    style: str | None = attrs.field(default=None, kw_only=True, validator=_check_option)
     reference_image_url: str | None = attrs.field(
         default=None, kw_only=True, validator=_check_url, repr=shown_url
     )
-    # Not shown: whoever knows a webhook's URL can post to it.
+    # Not shown: anybody who knows the URL of a webhook can post to it.
     webhook: str | None = attrs.field(
         default=None, kw_only=True, validator=_check_url, repr=False
     )
@@ -151,7 +152,7 @@ class ImageRequest:
     def override(self, **options: Any) -> Self:
         """Return this request with other values for some fields.
 
-        What is not overridden is not warned of again.
+        Only the overridden values are checked against the catalogue again.
 
         Raises:
             InvalidRequestError: A value is not allowed; names the field.
@@ -160,28 +161,28 @@ class ImageRequest:
         for name, value in options.items():
             object.__setattr__(request, name, value)
         attrs.validate(request)
-        words = {name: options.get(name) for name in ("model", "aspect_ratio", "style")}
-        warn_if_undocumented(request.model, **words)
+        new = {name: options.get(name) for name in ("model", "aspect_ratio", "style")}
+        warn_if_undocumented(request.model, **new)
         return request
 
     @property
     def estimated_credits(self) -> Decimal | None:
-        """AI credits by the documented price list; None for an unknown model."""
+        """The documented price in AI credits; None for an unknown model."""
         info = MODELS.get(self.model or DEFAULT_MODEL)
         return info.credits_per_image if info else None
 
 
 @attrs.frozen(kw_only=True)
 class GeneratedImage:
-    """One finished picture.
+    """One finished image.
 
     Attributes:
-        job_id: The job that drew it.
-        url: Where it can be downloaded; no key is needed there, and none is sent.
+        job_id: The job that made it.
+        url: Where it can be downloaded, without the API key, which is not sent there.
         width: In pixels; None if the service did not say.
         height: In pixels; None if the service did not say.
         credits_used: AI credits charged (0.6 exists); None if the service did not say.
-        request: What was asked for; None for a job that was attached to by its id.
+        request: The request; None for a job that was attached by its id.
         extra: Fields newer than this release and values that could not be read, by
             wire name.
 
@@ -219,7 +220,7 @@ class GeneratedImage:
 
 
 class Result(Protocol):
-    """What the results of all jobs have in common, whatever was made."""
+    """What the results of all products have in common."""
 
     @property
     def url(self) -> str: ...
@@ -235,13 +236,13 @@ ResultT = TypeVar("ResultT", bound=Result)
 
 @attrs.frozen(kw_only=True)
 class HistoryImage:
-    """One picture of the account's history.
+    """One image of the account's history.
 
     Attributes:
-        id: The picture's own id; the documents do not relate it to a job id.
+        id: The image's own id; the documentation does not relate it to a job id.
         url: Where it can be downloaded.
-        prompt: What was asked for.
-        model: The model that drew it.
+        prompt: The prompt that it was made from.
+        model: The model that made it.
         aspect_ratio: Such as ``"16:9"``; the pixels need not match it.
         created_at: Aware, UTC; None if the service's text could not be read, which is
             then in *extra*.
@@ -252,7 +253,7 @@ class HistoryImage:
         extra: Fields newer than this release and values that could not be read, by
             wire name.
 
-    What the service leaves out is None. Source:
+    A field that the service leaves out is None. Source:
     https://docs.pictory.ai/api-reference/ai-studio/get-images
     """
 
@@ -291,7 +292,7 @@ class HistoryPage:
     """One page of the history, newest first.
 
     Attributes:
-        images: Up to 100 pictures.
+        images: Up to 100 images.
         next_page_key: The key of the page after this one; None on the last.
     """
 
@@ -308,18 +309,19 @@ class HistoryPage:
 
 @attrs.frozen(kw_only=True)
 class JobStatus:
-    """How a job stands, as far as its handle knows.
+    """A snapshot of a job, as far as its handle knows.
 
     Attributes:
-        job_id: The job.
-        state: The last word heard from the service; in progress before the first.
-        polls: Status requests that were answered or given up so far.
-        elapsed: Seconds since the submission (or since the attachment), up to the
-            end once there is one.
-        error: Why the handle ended without a final word of the service (time-out,
-            closed session, refused key, ...); None otherwise.
-        problem: Why the last poll failed; None if it was answered, or while there
-            was none. The job is asked for again.
+        job_id: The id of the job.
+        state: The state that the service reported last; in progress before the first
+            report.
+        polls: The number of polls so far, including those that failed.
+        elapsed: Seconds since the submission (or attachment), until now or until the
+            job ended.
+        error: Why the handle ended although the service reported no final state
+            (time-out, closed session, refused key, ...); None otherwise.
+        problem: Why the last poll failed; None if it was answered, or before the first.
+            The job is polled again.
     """
 
     job_id: str
@@ -331,5 +333,5 @@ class JobStatus:
 
     @property
     def final(self) -> bool:
-        """Whether nothing will change any more for the handle."""
+        """Whether the handle has ended, so that nothing changes any more."""
         return self.error is not None or self.state.final

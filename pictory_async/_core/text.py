@@ -1,4 +1,4 @@
-"""Text that is safe to show: short, on one line, without what must stay private."""
+"""Text that is safe to show: short, on one line, without private parts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 SHOWN_CHARACTERS = 60
 
-# Blanks, control characters, and lone surrogates, which cannot be sent at all.
+# White space, control characters, and lone surrogates, which cannot be encoded.
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def shorten(text: str, *, limit: int = SHOWN_CHARACTERS) -> str:
     """Return *text* on one line and cut to *limit* characters."""
-    # Control characters could rewrite a terminal; bidirectional ones, the text.
+    # Control characters could rewrite a terminal, bidirectional ones reorder the text.
     shown = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
     line = " ".join(shown.split())
     whole = len(line) <= limit and len(text) <= 4 * limit
@@ -21,7 +21,7 @@ def shorten(text: str, *, limit: int = SHOWN_CHARACTERS) -> str:
 
 
 def without_query(url: str) -> str:
-    """Return *url* without user info, query and fragment, where signatures live."""
+    """Return *url* without user info, query and fragment, which may hold secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -41,7 +41,7 @@ def shown_url(url: object) -> str:
 
 
 def is_web_url(value: object) -> bool:
-    """Say whether *value* is an absolute http(s) URL that a client could fetch."""
+    """Return whether *value* is an absolute http(s) URL that a client could fetch."""
     if not isinstance(value, str):
         return False
     if _NOT_IN_URLS.search(value):

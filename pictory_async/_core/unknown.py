@@ -1,4 +1,4 @@
-"""Whose image is this? Finding what an unknown submission may have made. No I/O."""
+"""Submissions whose outcome is unknown, and the images that they may have made."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import attrs
 from pictory_async._core.errors import InvalidRequestError, PictoryError
 from pictory_async._core.models import HistoryImage, ImageRequest
 
-# The service's clock and ours may differ by so much.
+# The largest difference assumed between the service's clock and ours.
 CLOCK_SKEW = timedelta(minutes=2)
 
-# Images that are remembered while nothing is unknown. An error can only concern what
-# was made while its POST was under way, give or take the clocks: minutes, not hours.
+# Images that are remembered while no submission is unknown. A later error can only
+# concern images made since its own POST began: minutes ago, not hours.
 REMEMBERED = 10_000
 
 
@@ -22,10 +22,10 @@ class SubmissionUnknownError(PictoryError):
     """The POST may or may not have created a job. It was not sent again.
 
     Attributes:
-        request: What was asked for.
+        request: The request that was sent.
         started_at: When the POST began (aware, UTC).
-        ended_at: When it was given up (aware, UTC).
-        cause: The error that left it open.
+        ended_at: When the client gave it up (aware, UTC).
+        cause: The error that made its outcome unknown.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SubmissionUnknownError(PictoryError):
 def unknown(
     request: ImageRequest | None, started_at: datetime, cause: PictoryError
 ) -> SubmissionUnknownError:
-    """Return the error for a paid request whose outcome is open since *started_at*."""
+    """Return the error for a paid call that began at *started_at* and ends now."""
     return SubmissionUnknownError(
         request=request,
         started_at=started_at,
@@ -68,12 +68,12 @@ def unknown(
 
 @attrs.frozen
 class Search:
-    """What to look for in the history.
+    """What to look for in the history after a `SubmissionUnknownError`.
 
     Attributes:
-        request: What was asked for.
-        earliest: Images made before it cannot be meant.
-        latest: Nor can those made after it; None for no such limit.
+        request: The request that was sent.
+        earliest: The earliest moment at which its image can have been made.
+        latest: The latest such moment; None for no limit.
     """
 
     request: ImageRequest
@@ -81,28 +81,32 @@ class Search:
     latest: datetime | None
 
     def matches(self, image: HistoryImage) -> bool:
-        """Say whether *image* can be what the request made."""
+        """Return whether *image* may have been made for the request."""
         made = image.created_at
         in_time = (
             made is not None
             and made >= self.earliest
             and (self.latest is None or made <= self.latest)
         )
-        return in_time and image.prompt == self.request.prompt and self._as_named(image)
+        return (
+            in_time
+            and image.prompt == self.request.prompt
+            and self._has_named_options(image)
+        )
 
     def could_be(self, request: ImageRequest | None) -> bool:
-        """Say whether a job with that *request* could have made the same image."""
+        """Return whether a job with that *request* could have made the same image."""
         return request is None or request.prompt == self.request.prompt
 
-    def _as_named(self, image: HistoryImage) -> bool:
-        # [D] ai-studio/get-images: style and reference are there if the request named
-        # them; what the request left open may be anything.
-        asked = self.request
+    def _has_named_options(self, image: HistoryImage) -> bool:
+        # [D] api-reference/ai-studio/get-images: style and reference are present if the
+        # request named them. What the request left open may be anything.
+        request = self.request
         pairs = (
-            (asked.model, image.model),
-            (asked.aspect_ratio, image.aspect_ratio),
-            (asked.style, image.style),
-            (asked.reference_image_url, image.reference_image_url),
+            (request.model, image.model),
+            (request.aspect_ratio, image.aspect_ratio),
+            (request.style, image.style),
+            (request.reference_image_url, image.reference_image_url),
         )
         return all(named is None or named == made for named, made in pairs)
 
@@ -111,7 +115,7 @@ def search_for(error: object, *, job_timeout: float | None) -> Search:
     """Return what to look for after *error*.
 
     Raises:
-        InvalidRequestError: It is no error of an unknown submission.
+        InvalidRequestError: It is not a complete `SubmissionUnknownError`.
     """
     if isinstance(error, SubmissionUnknownError):
         request, start, end = error.request, error.started_at, error.ended_at
@@ -124,50 +128,50 @@ def search_for(error: object, *, job_timeout: float | None) -> Search:
 
 
 class Claims:
-    """Which images are known to belong to a submission of this session."""
+    """The images that are known to belong to a submission of this session."""
 
     def __init__(self) -> None:
-        self._taken: dict[int, None] = {}  # marks of URLs, in order
-        self._found: dict[Search, int] = {}
-        self._open: list[Search] = []
+        self._taken: dict[int, None] = {}  # hashes of URLs, oldest first
+        self._chosen: dict[Search, int] = {}
+        self._open: list[Search] = []  # those whose image may still appear
 
     def take(self, url: str, *, now: datetime) -> None:
         """Note that the image at *url* belongs to a job of this session."""
-        self._taken[_mark(url)] = None
+        self._taken[_url_hash(url)] = None
         if len(self._taken) > 2 * REMEMBERED:
             self._open = [s for s in self._open if s.latest is None or s.latest > now]
             if not self._open:
                 self._taken = dict.fromkeys(list(self._taken)[-REMEMBERED:])
-                self._found.clear()
+                self._chosen.clear()
 
-    def keep(self, search: Search) -> None:
-        """Forget nothing as long as what is searched for may still come."""
+    def keep_for(self, search: Search) -> None:
+        """Forget no image for as long as *search* may be looked for."""
         self._open.append(search)
 
     def choose(
         self, search: Search, images: Iterable[HistoryImage], *, others: Collection[str]
     ) -> HistoryImage | None:
-        """Return the oldest of *images* that nobody else has, and claim it.
+        """Return the oldest of *images* that belongs to no other job, and claim it.
 
         Args:
-            search: For whom; the same search gets the same image again.
-            images: Those that match, newest first.
+            search: The search; repeated, it gets the same image again.
+            images: The images that match it, newest first.
             others: URLs that belong to jobs still in progress.
         """
-        own = self._found.get(search)
-        taken = self._taken.keys() | {_mark(url) for url in others}
+        own = self._chosen.get(search)
+        taken = self._taken.keys() | {_url_hash(url) for url in others}
         found = None
         for image in images:
-            if _mark(image.url) == own:
+            if _url_hash(image.url) == own:
                 return image
-            if _mark(image.url) not in taken:
+            if _url_hash(image.url) not in taken:
                 found = image  # the last one is the oldest
         if found is not None:
-            self._found[search] = _mark(found.url)
-            self._taken[_mark(found.url)] = None
+            self._chosen[search] = _url_hash(found.url)
+            self._taken[_url_hash(found.url)] = None
         return found
 
 
-def _mark(url: str) -> int:
+def _url_hash(url: str) -> int:
     # Without the query: a URL may be signed anew in each answer.
     return hash(url.partition("?")[0])

@@ -1,7 +1,6 @@
-"""Bytes to models and back: the only place that knows wire names.
+"""From bytes to models and back. With `decode` the only place that knows wire names.
 
-A tag says how sure a fact is: [D] documented by Pictory, [O] in official client code,
-[C] seen in third-party code, [I] inferred. Pages are below https://docs.pictory.ai/.
+The tags [D], [O], [C] and [I] are explained in `_core`.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ ReadResult: TypeAlias = Callable[[JSONObject], ResultT]
 
 
 @cache
-def _fast() -> Callable[[bytes], Any] | None:
-    """Return orjson's reader; not at import time, which it would add to."""
+def _orjson_loads() -> Callable[[bytes], Any] | None:
+    """Return `orjson.loads` if it is installed. Imported late: importing takes time."""
     try:
         import orjson  # noqa: PLC0415
     except ImportError:
@@ -60,30 +59,30 @@ def _fast() -> Callable[[bytes], Any] | None:
 
 
 def loads(raw: bytes) -> Any:
-    """Return the value in *raw*.
+    """Return the JSON value in *raw*.
 
     Raises:
-        ValueError: It is not JSON, or not Unicode.
+        ValueError: It is not JSON, or not valid UTF-8.
         RecursionError: It is nested too deeply.
     """
-    fast = _fast() or json.loads
+    fast_loads = _orjson_loads() or json.loads
     try:
-        return fast(raw)
+        return fast_loads(raw)
     except ValueError:
-        return json.loads(raw)  # the slower one decides
+        return json.loads(raw)  # accepts a little more, such as NaN
 
 
 @attrs.frozen
 class Answer:
-    """What came back for one request, whatever library fetched it.
+    """The service's answer to one attempt, independent of any HTTP library.
 
     Attributes:
         status: The HTTP status (any integer: proxies invent their own).
-        body: All of it, or its beginning if it was *cut*.
+        body: The whole body, or its beginning if it was *cut*.
         method: The request's method.
         path: The request's path below the base URL.
-        retry_after: Seconds from the header of that name; None without one.
-        cut: Whether the body was larger than anybody needs, and not read to its end.
+        retry_after: Seconds, from the ``Retry-After`` header; None without one.
+        cut: Whether the body exceeded the limit and was not read to its end.
     """
 
     status: int
@@ -99,9 +98,9 @@ class JobReport(Generic[ResultT]):
     """What one readable answer says of a job.
 
     Attributes:
-        state: The service's word.
-        result: What was made, once the job completed.
-        error: Why nothing will ever be made.
+        state: The job's state, as the service names it.
+        result: What the job made, once it has completed.
+        error: The reason why the job will never have a result.
     """
 
     state: JobState
@@ -123,7 +122,7 @@ _REQUEST_NAMES: Final = {
 
 
 def encode_request(request: ImageRequest) -> bytes:
-    """Return the JSON body for *request*; what was left open is left out.
+    """Return the JSON body for *request*; fields that are None are left out.
 
     Raises:
         InvalidRequestError: *extra* names a documented field or is not JSON.
@@ -151,12 +150,12 @@ def read_submission(answer: Answer) -> str:
     """Return the id of the job that was created.
 
     Raises:
-        APIError: Refused; nothing was created.
-        InvalidResponseError: A 2xx without a readable job id: it may exist.
+        APIError: The request was refused; no job was created.
+        InvalidResponseError: A 2xx without a readable job id: a job may exist.
     """
     payload = _read_object(answer)
-    # [D] generate-image: {"success": true, "data": {"jobId": "..."}}. Other pages of
-    # the service say job_id, and old ones put it at the top [O][C].
+    # [D] api-reference/ai-studio/generate-image: {"success": true, "data": {"jobId":
+    # "..."}}. Other pages call it job_id, and old ones have it at the top [O][C].
     for place in (payload.get("data"), payload):
         for name in ("jobId", "job_id"):
             job_id = place.get(name) if isinstance(place, dict) else None
@@ -174,31 +173,31 @@ def read_job(
     Args:
         answer: The answer to a poll.
         job_id: The job that was polled.
-        read_result: From the fields of a job that completed to what it made.
+        read_result: Returns the result, given the fields of a completed job.
 
     Raises:
-        APIError: A status outside 2xx, except 404.
-        InvalidResponseError: An answer that says nothing readable of the job.
+        APIError: The status is outside 2xx, and is not 404.
+        InvalidResponseError: The answer says nothing readable about the job.
     """
     # [D] api-reference/ai-studio/get-image-job: 404 "Job not found".
     if answer.status == 404:
         return _not_found(job_id)
     payload = _read_object(answer)
-    if payload.get("success") is False and _says(payload, "JOB_NOT_FOUND"):
+    if payload.get("success") is False and _mentions(payload, "JOB_NOT_FOUND"):
         return _not_found(job_id)
     data = payload.get("data")
-    # [C] one old client saw the bare word where the object is now.
+    # [C] one old client saw the bare state where the object is now.
     bare = {} if payload.get("success") is False else {"status": data}
     fields = data if isinstance(data, dict) else bare
-    word = fields.get("status")
-    if not isinstance(word, str) or not word:
+    status = fields.get("status")
+    if not isinstance(status, str) or not status:
         return _job_without_state(answer, payload, fields, job_id, read_result)
-    state = JobState(word)
+    state = JobState(status)
     if state == JobState.COMPLETED:
         return JobReport(state, result=_read_result(answer, fields, read_result))
     if state == JobState.FAILED:
         return JobReport(state, error=_failure(payload, job_id))
-    if state == JobState.CLEANED:  # [D] jobs/get-job-by-id; the body is not shown
+    if state == JobState.CLEANED:  # [D] api-reference/jobs/get-job-by-id
         return JobReport(state, error=JobExpiredError(job_id=job_id))
     return JobReport(state)
 
@@ -207,16 +206,16 @@ def read_page(answer: Answer) -> HistoryPage:
     """Return one page of the history.
 
     Raises:
-        APIError: A status outside 2xx.
-        InvalidResponseError: Not a page; names the place of the first problem.
+        APIError: The status is outside 2xx.
+        InvalidResponseError: The answer is not a page; *where* is the first problem.
     """
     payload = _read_object(answer)
     items = payload.get("items")
     if not isinstance(items, list):
         _refuse_unsuccessful(answer, payload)
         raise _unreadable(answer, "expected an array", where="$.items")
-    # [D] api-reference/ai-studio/get-images: absent on the last page; the jobs list
-    # says null, and an empty text would ask for the first page again [I].
+    # [D] api-reference/ai-studio/get-images: absent on the last page. The list of jobs
+    # has null there, and an empty key would request the first page again [I].
     key = payload.get("nextPageKey")
     if key is not None and not isinstance(key, str):
         raise _unreadable(answer, "expected a string", where="$.nextPageKey")
@@ -226,7 +225,7 @@ def read_page(answer: Answer) -> HistoryPage:
     return HistoryPage(images=images, next_page_key=key or None)
 
 
-_ERROR_WORDS: Final = ("code", "error_code", "message", "error_message", "error")
+_ERROR_FIELDS: Final = ("code", "error_code", "message", "error_message", "error")
 _ERRORS: Final = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -237,13 +236,13 @@ _ERRORS: Final = {
 
 
 def error_for(answer: Answer) -> APIError:
-    """Return the error that a refused request is reported by."""
+    """Return the error to raise for an answer that is a refusal or a failure."""
     try:
         parsed = loads(answer.body)
     except (ValueError, RecursionError):
         parsed = None
     payload = parsed if isinstance(parsed, dict) else {}
-    code, message = _words(payload)
+    code, message = _code_and_message(payload)
     fields = _fields(payload.get("fields"))
     known: dict[str, Any] = {
         "status": answer.status,
@@ -264,14 +263,14 @@ def error_for(answer: Answer) -> APIError:
 
 
 def _read_object(answer: Answer) -> JSONObject:
-    """Return the JSON object in the body of a 2xx."""
+    """Return the JSON object in the body of a 2xx; raise for anything else."""
     if not 200 <= answer.status <= 299:
         raise error_for(answer)
     if answer.cut:
         raise _unreadable(answer, f"larger than {len(answer.body):,} bytes")
     try:
         payload = loads(answer.body)
-    except (ValueError, RecursionError) as exc:  # not JSON, not Unicode, too deep
+    except (ValueError, RecursionError) as exc:  # not JSON, not UTF-8, too deep
         raise _unreadable(answer, f"expected JSON ({shorten(str(exc))})") from None
     if not isinstance(payload, dict):
         raise _unreadable(answer, "expected an object")
@@ -299,11 +298,11 @@ def _cut(body: bytes) -> str:
     return body[: 4 * BODY_CHARACTERS].decode("utf-8", "replace")[:BODY_CHARACTERS]
 
 
-def _words(payload: JSONObject) -> tuple[str | None, str | None]:
-    """Return the service's code and sentence, wherever they stand.
+def _code_and_message(payload: JSONObject) -> tuple[str | None, str | None]:
+    """Return the code and message of an error, wherever they are in *payload*.
 
-    Forms met: {"message"} from the gateway [O]; {"code", "message", "fields"} [O];
-    {"data": {"error_code", "error_message"}} [O]; {"error": {...}} with a number [D].
+    Known forms: {"message"} from the gateway [O]; {"code", "message", "fields"} [O];
+    {"data": {"error_code", "error_message"}} [O]; {"error": {...}}, with a number [D].
     """
     objects = _places(payload)
     code = _first(objects, ("code", "error_code"))
@@ -317,11 +316,14 @@ def _places(payload: JSONObject) -> list[dict[str, Any]]:
     return [place for place in places if isinstance(place, dict)]
 
 
-def _says(payload: JSONObject, word: str) -> bool:
-    """Look everywhere: a general message may stand above the telling one."""
+def _mentions(payload: JSONObject, code: str) -> bool:
+    """Return whether any field of an error equals *code*.
+
+    All are compared: a general message may stand above the specific one.
+    """
     objects = _places(payload)
-    said = [_first([place], (name,)) for place in objects for name in _ERROR_WORDS]
-    return word in {*said, *_words(payload)}
+    found = [_first([place], (name,)) for place in objects for name in _ERROR_FIELDS]
+    return code in {*found, *_code_and_message(payload)}
 
 
 def _first(objects: list[dict[str, Any]], names: tuple[str, ...]) -> str | None:
@@ -336,7 +338,7 @@ def _first(objects: list[dict[str, Any]], names: tuple[str, ...]) -> str | None:
 
 
 def _fields(raw: object) -> dict[str, tuple[str, ...]]:
-    """Read [{"name": "prompt", "errors": "..."}]; *errors* may be an array [I]."""
+    """Read [{"name": "prompt", "errors": "..."}]; "errors" may be an array [I]."""
     named: dict[str, tuple[str, ...]] = {}
     for item in raw if isinstance(raw, list) else []:
         if isinstance(item, dict) and isinstance(item.get("name"), str):
@@ -353,8 +355,9 @@ def _not_found(job_id: str) -> JobReport[Any]:
 
 
 def _failure(payload: JSONObject, job_id: str) -> JobFailedError:
-    # [D] get-image-job: "Inspect error_code and error_message"; [O] they are in data.
-    code, message = _words(payload)
+    # [D] api-reference/ai-studio/get-image-job: "Inspect error_code and error_message";
+    # [O] they are in data.
+    code, message = _code_and_message(payload)
     return JobFailedError(message, job_id=job_id, code=code)
 
 
@@ -365,25 +368,25 @@ def _job_without_state(
     job_id: str,
     read_result: ReadResult[ResultT],
 ) -> JobReport[ResultT]:
-    """Read an answer without a status word: an error, or an old form of success."""
+    """Read an answer without a state: an error, or an old form of success."""
     if payload.get("success") is False:
-        # [O] official API notes: error_code "5000", error_message "JOB_NOT_FOUND";
-        # [O] official script: success false without a status is the end of a job.
-        if _says(payload, "5000"):
+        # [O] official API notes: error_code "5000", error_message "JOB_NOT_FOUND".
+        # [O] official script: success false without a status means that a job failed.
+        if _mentions(payload, "5000"):
             return _not_found(job_id)
         return JobReport(JobState.FAILED, error=_failure(payload, job_id))
-    # [D, old pages] finished jobs had no status: a result's URL is word enough.
+    # [D, old pages] finished jobs had no status; the URL of a result shows the success.
     if payload.get("success") is True and is_web_url(fields.get("url")):
         result = _read_result(answer, fields, read_result)
         return JobReport(JobState.COMPLETED, result=result)
-    raise _unreadable(answer, "expected a status word", where="$.data.status")
+    raise _unreadable(answer, "expected a status", where="$.data.status")
 
 
 def _read_result(
     answer: Answer, fields: JSONObject, read_result: ReadResult[ResultT]
 ) -> ResultT:
-    # A result without its numbers is still what was paid for; one without a usable
-    # URL is not there yet: the caller polls again.
+    # A result without its numbers is still what was paid for. Without a usable URL it
+    # is not there yet, and the caller polls again.
     if not is_web_url(fields.get("url")):
         raise _unreadable(answer, "expected an http(s) URL", where="$.data.url")
     return read_result(fields)

@@ -1,4 +1,4 @@
-"""A request from its turn to its value: attempts, throttling, retries."""
+"""A call from its turn to its value: attempts, throttling, retries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pictory_async._http.stats import Counters
 from pictory_async._http.transport import Permit, Transport
 from pictory_async._http.turns import Turns
 from pictory_async._policy.retry import (
+    Attempts,
     GiveUp,
     LeaveOpen,
     Rand,
     RetryPolicy,
-    Tally,
     TryAgain,
     decide,
     is_throttling,
@@ -32,7 +32,12 @@ ValueT = TypeVar("ValueT")
 
 
 class Sender:
-    """Sends calls, each attempt in its turn."""
+    """Sends calls, each attempt in its turn.
+
+    `fetch` is for calls that are to succeed: it retries. `attempt` is for polls, which
+    the scheduler repeats at its own times. An answer of 429 or 503 to either slows the
+    whole session: `_slow_down` passes it to `Turns.throttle`, and so to `Pace`.
+    """
 
     def __init__(
         self,
@@ -47,10 +52,9 @@ class Sender:
         self.turns: Turns = turns
         self.retries: RetryPolicy = retries
         self.counters: Counters = counters
-        self._ok = counters.ok
         self._rand = rand
 
-    async def once(
+    async def attempt(
         self,
         call: Call[ValueT],
         *,
@@ -60,26 +64,28 @@ class Sender:
         """Make one attempt at *call* and return its value.
 
         Args:
-            call: What to ask.
-            permit: Whether a paid call may go out.
-            already_failing: Whether the last attempt failed too, so that one more 503
-                says nothing new about the service.
+            call: The call.
+            permit: For a paid call, the permission to send its body.
+            already_failing: Whether the caller's last attempt failed as well. One more
+                503 then says nothing new about the service, and slows nothing.
+
+        Cancelling this gives the turn back, or the place in the queue for it.
 
         Raises:
-            PictoryError: The attempt failed; nothing was tried again.
+            PictoryError: The attempt failed; it was not retried.
         """
         if not self.turns.try_acquire():
             await self.turns.acquire(call.kind)
-        return await self.in_turn(call, permit=permit, already_failing=already_failing)
+        return await self._attempt(call, permit, already_failing=already_failing)
 
-    async def in_turn(
+    async def _attempt(
         self,
         call: Call[ValueT],
+        permit: Permit | None,
         *,
-        permit: Permit | None = None,
         already_failing: bool = False,
     ) -> ValueT:
-        """Do as `once` in a turn that the caller has; it is given back."""
+        """Make one attempt in a turn that is acquired already; release the turn."""
         started = self.turns.now()
         try:
             value = call.read(await self.transport.send(call, permit=permit))
@@ -89,7 +95,7 @@ class Sender:
                 self._slow_down(error, started, call.kind)
             raise
         else:
-            self._ok[call.kind] += 1
+            self.counters.ok[call.kind] += 1
             return value
         finally:
             self.turns.release()
@@ -101,27 +107,27 @@ class Sender:
         permit: Permit | None = None,
         has_turn: bool = False,
     ) -> ValueT:
-        """Try *call* as often as it is safe and worth while.
+        """Send *call* and return its value; retry where that is safe and useful.
 
         Args:
-            call: What to ask.
-            permit: Whether a paid call may go out.
-            has_turn: Whether the caller has the turn of the first attempt.
+            call: The call.
+            permit: For a paid call, the permission to send its body.
+            has_turn: Whether the caller has acquired the turn of the first attempt.
 
         Raises:
             SubmissionUnknownError: A paid call may have created a job.
-            PictoryError: It failed; a paid call created nothing.
+            PictoryError: The last attempt failed; a paid call created nothing.
         """
         permit = permit or Permit()
-        return await self.persist(
-            partial(self.once, call, permit=permit),
+        return await self.retry(
+            partial(self.attempt, call, permit=permit),
             kind=call.kind,
             permit=permit,
             request=call.request,
-            first=self.in_turn(call, permit=permit) if has_turn else None,
+            first=self._attempt(call, permit) if has_turn else None,
         )
 
-    async def persist(
+    async def retry(
         self,
         attempt: Callable[[], Awaitable[ValueT]],
         *,
@@ -133,13 +139,13 @@ class Sender:
         """Repeat *attempt* until it succeeds or `decide` ends it.
 
         Args:
-            attempt: Raises our errors.
-            kind: What it asks for.
+            attempt: Makes one attempt; raises `PictoryError`.
+            kind: The kind of request, for the log.
             permit: Renewed before each further attempt.
-            request: What a paid attempt asks for; None if it costs nothing.
-            first: The first attempt, if it is made in another way.
+            request: The user's request, if the attempt is paid; else None.
+            first: The first attempt, if it differs from the others.
         """
-        tally = Tally()
+        attempts = Attempts()
         while True:
             started_at = datetime.now(UTC)
             try:
@@ -149,7 +155,7 @@ class Sender:
             step = decide(
                 error,
                 paid=request is not None,
-                tally=tally,
+                attempts=attempts,
                 policy=self.retries,
                 rand=self._rand,
             )
@@ -158,10 +164,10 @@ class Sender:
                     raise unknown(request, started_at, cause) from cause
                 case GiveUp():
                     raise error
-                case TryAgain() if permit.last:
+                case TryAgain() if permit.no_retry:
                     raise error
                 case TryAgain():
-                    tally = step.tally
+                    attempts = step.attempts
                     permit.renew()
                     self._log_retry(error, kind, step)
                     await asyncio.sleep(step.after)
@@ -170,13 +176,14 @@ class Sender:
 
     def _log_retry(self, error: PictoryError, kind: Kind, step: TryAgain) -> None:
         self.counters.retry(error, after=step.after)
-        attempt = step.tally.failures + step.tally.throttles
+        attempt = step.attempts.failures + step.attempts.throttles
         log_retried(error, kind=kind.value, delay=step.after, attempt=attempt)
 
     def _slow_down(self, error: PictoryError, started: float, kind: Kind) -> None:
+        """Slow the whole session if *error* is a 429 or 503."""
         if is_throttling(error):
-            asked = error.retry_after
+            retry_after = error.retry_after
             longest = self.retries.max_retry_after
-            pause = None if asked is None else min(asked, longest)
+            pause = None if retry_after is None else min(retry_after, longest)
             rate = self.turns.throttle(started=started, retry_after=pause)
             log_throttled(error, kind=kind.value, delay=pause, rate=rate)

@@ -1,4 +1,4 @@
-"""What a session has done so far, in figures. Counting only: no clock, no loop."""
+"""The figures of a session: counters, and snapshots of them."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,13 +13,13 @@ from pictory_async._policy.retry import is_throttling
 
 @attrs.frozen(kw_only=True)
 class RequestStats:
-    """Requests of one kind, by how they ended. Each attempt counts.
+    """The number of attempts of one kind of request, by their outcome.
 
     Attributes:
-        ok: Answered as asked; also a poll that heard that its job has failed.
-        refused: Answered with a 3xx, a 4xx or ``success: false``; nothing was done.
-        failed: Not answered, not in a readable way, or with a 5xx.
-        throttled: Answered with 429 or 503: come back later.
+        ok: Answered as expected; also a poll that found its job failed.
+        refused: Answered with a 3xx, a 4xx or ``success: false``.
+        failed: Not answered, answered unreadably, or answered with a 5xx.
+        throttled: Answered with 429 or 503.
     """
 
     ok: int = 0
@@ -29,30 +29,31 @@ class RequestStats:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all attempts."""
         return self.ok + self.refused + self.failed + self.throttled
 
 
 @attrs.frozen(kw_only=True)
 class SessionStats:
-    """What a session has done since it was made: a picture of one moment.
+    """What a session has done since it was made: a snapshot.
 
     Attributes:
-        submits: Requests that ask for an image.
-        polls: Requests that ask how a job stands.
+        submits: Requests for a new image.
+        polls: Requests for the state of a job.
         pages: Requests for a page of the history.
         downloads: Requests for the file of an image.
-        retries: Requests that failed and are sent again, polls included.
-        throttled_seconds: Seconds that requests were told to wait because of 429 and
-            503, added up over all requests: more than has passed if many wait at once.
-        jobs_in_flight: Jobs that are followed now.
-        jobs_completed: Jobs that gave their image.
+        retries: Attempts that failed and are followed by another, polls included.
+        throttled_seconds: Seconds that requests had to wait because of 429 and 503,
+            summed over all requests: more than has passed if several wait at the same
+            time.
+        jobs_in_flight: Jobs in progress.
+        jobs_completed: Jobs that ended with their image.
         jobs_failed: Jobs that ended without: failed, expired, not found, timed out.
-        polls_per_job: Mean over the jobs that ended; None before the first.
-        credits_used: AI credits of the images that jobs gave, exact: as the service
-            told them, else by the price list.
+        polls_per_job: The mean over all jobs that ended; None before the first.
+        credits_used: The exact AI credits of all images: as reported by the service,
+            else by the price list.
 
-    Requests that were cancelled on the way are in none of the counts.
+    Requests that were cancelled are not counted.
     """
 
     submits: RequestStats = RequestStats()
@@ -69,10 +70,12 @@ class SessionStats:
 
 
 class Counters:
-    """Counts what `SessionStats` shows.
+    """The counters behind `SessionStats`.
 
-    The figures of requests that went well are bare numbers in a table: that is all
-    that may be done for each of them.
+    Attributes:
+        ok: Successful attempts by kind. The sender increments them directly, as they
+            are counted for every request.
+        not_ok: Other attempts by kind and by their outcome in `RequestStats`.
     """
 
     __slots__ = (
@@ -80,15 +83,15 @@ class Counters:
         "credits_used",
         "job_failures",
         "job_polls",
+        "not_ok",
         "ok",
         "retries",
         "throttled_seconds",
-        "trouble",
     )
 
     def __init__(self) -> None:
         self.ok: dict[Kind, int] = dict.fromkeys(Kind, 0)
-        self.trouble: dict[tuple[Kind, str], int] = {}
+        self.not_ok: dict[tuple[Kind, str], int] = {}
         self.retries: int = 0
         self.throttled_seconds: float = 0.0
         self.completed: int = 0
@@ -99,18 +102,18 @@ class Counters:
     def attempt_failed(self, kind: Kind, error: PictoryError) -> None:
         """Count an attempt that ended in *error*."""
         if isinstance(error, SessionClosedError):
-            return  # it was not made
+            return  # no attempt was made
         key = kind, _outcome(error)
-        self.trouble[key] = self.trouble.get(key, 0) + 1
+        self.not_ok[key] = self.not_ok.get(key, 0) + 1
 
     def retry(self, error: PictoryError, *, after: float) -> None:
-        """Count a request that is sent again *after* so many seconds."""
+        """Count an attempt that is repeated *after* so many seconds."""
         self.retries += 1
         if is_throttling(error):
             self.throttled_seconds += after
 
     def job_ended(self, *, polls: int, result: Any) -> None:
-        """Count a job that has ended; *result* is None if it gave nothing."""
+        """Count a job that has ended; *result* is None if it ended without one."""
         self.job_polls += polls
         if result is None:
             self.job_failures += 1
@@ -119,7 +122,7 @@ class Counters:
         self.credits_used += _credits(result)
 
     def snapshot(self, *, jobs_in_flight: int) -> SessionStats:
-        """Return the figures of this moment."""
+        """Return the present figures."""
         ended = self.completed + self.job_failures
         return SessionStats(
             submits=self._requests(Kind.SUBMIT),
@@ -136,11 +139,11 @@ class Counters:
         )
 
     def _requests(self, kind: Kind) -> RequestStats:
-        bad = {
-            name: self.trouble.get((kind, name), 0)
+        not_ok = {
+            name: self.not_ok.get((kind, name), 0)
             for name in ("refused", "failed", "throttled")
         }
-        return RequestStats(ok=self.ok[kind], **bad)
+        return RequestStats(ok=self.ok[kind], **not_ok)
 
 
 def _outcome(error: PictoryError) -> str:

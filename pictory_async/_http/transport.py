@@ -1,7 +1,10 @@
-"""One attempt at one request: the only place that speaks aiohttp to the API.
+"""One attempt at one request: the only module that sends requests by aiohttp.
 
-No name of aiohttp leaves it: its exceptions carry the request's headers, and with
-them the key, so they are not even the cause or context of ours.
+The API key is kept here, and is a header of each request to the API (`_exchange`),
+never a default of the session: a download (`open`) is sent without it. No exception of
+aiohttp leaves this module. They refer to the request's headers, and so to the key, and
+are not even the cause or context of ours. If an answer or the text of an error repeats
+the key, it is masked there.
 """
 
 from __future__ import annotations
@@ -30,11 +33,11 @@ from pictory_async._policy.retry import read_date, read_retry_after
 from pictory_async._settings import ApiKey
 from pictory_async._version import __version__
 
-# A page has up to 100 items with prompts of up to 5,000 characters: 2 MB if each
-# character takes four bytes. What is larger is no answer of this service.
+# Bytes. A page has up to 100 items with prompts of up to 5,000 characters: 2 MB if each
+# character takes four bytes.
 LARGEST_ANSWER: Final = 16 * 2**20
 
-# Bytes a second, over the whole of a download.
+# Bytes a second, on average over a whole download.
 SLOWEST_DOWNLOAD: Final = 16 * 2**10
 
 USER_AGENT: Final = f"pictory-async/{__version__}"
@@ -44,12 +47,12 @@ CREDENTIALS: Final = (
     "file by trust_env=True); the API key would replace them"
 )
 
-# For downloads, whose time-out depends on what has arrived.
+# For downloads, whose time-out depends on how much has arrived; see `FileStream`.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(
     total=None, connect=None, sock_connect=None, sock_read=None
 )
 
-# No request has reached anybody when one of these is raised.
+# When one of these is raised, the request has not reached any server.
 _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
@@ -61,19 +64,24 @@ _NOT_SENT: Final = (
 
 
 class Permit:
-    """Says whether a paid request may go out, and whether it has gone.
+    """Permission to send the body of one paid request.
 
-    A submit that is cancelled takes the permit back; it cannot once the body has
-    begun to leave. The body itself asks (see `_PaidBody`), so there is no moment
-    between the two.
+    A submit that is cancelled withdraws it, which fails once the body has begun to
+    leave. The body itself uses the permit (see `_PaidBody`), so nothing can happen
+    between the check and the sending.
+
+    Attributes:
+        sent: Whether the body has begun to leave.
+        withdrawn: Whether sending is forbidden.
+        no_retry: Whether nobody wants a further attempt.
     """
 
-    __slots__ = ("last", "sent", "withdrawn")
+    __slots__ = ("no_retry", "sent", "withdrawn")
 
     def __init__(self) -> None:
         self.sent: bool = False
         self.withdrawn: bool = False
-        self.last: bool = False  # whether no further attempt is wanted by anybody
+        self.no_retry: bool = False
 
     def withdraw(self) -> bool:
         """Forbid sending; return False if it is too late."""
@@ -81,15 +89,15 @@ class Permit:
         return self.withdrawn
 
     def renew(self) -> None:
-        """Permit one more attempt: nothing of the last one is open."""
+        """Permit another attempt, as the last one certainly created nothing."""
         self.sent = self.withdrawn = False
 
     def use(self) -> None:
-        """Note that the request leaves now.
+        """Record that the body leaves now.
 
         Raises:
-            RuntimeError: The permit was withdrawn, or used already: something
-                between us and the network wants to send a paid request again.
+            RuntimeError: The permit was withdrawn or is used: something between us and
+                the network tries to send a paid request a second time.
         """
         if self.withdrawn:
             raise RuntimeError("withdrawn before it was sent")
@@ -99,10 +107,10 @@ class Permit:
 
 
 class _PaidBody(BytesPayload):
-    """A request body that asks before it goes out.
+    """A request body that uses the permit at the moment when it is written.
 
-    Without its body no POST is complete, so a job cannot exist before this is
-    written, whatever became of the headers.
+    No POST is complete without its body, so no job can exist before this is written,
+    even if the headers have left.
     """
 
     def __init__(self, body: bytes, permit: Permit) -> None:
@@ -110,15 +118,15 @@ class _PaidBody(BytesPayload):
         self._permit = permit
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        self._leave_through(writer.transport)
+        self._use_permit(writer.transport)
         await super().write_with_length(writer, content_length)
 
     async def write(self, writer: Any) -> None:
-        self._leave_through(writer.transport)
+        self._use_permit(writer.transport)
         await super().write(writer)
 
-    def _leave_through(self, connection: asyncio.WriteTransport | None) -> None:
-        # A kept connection that the server has closed meanwhile carries nothing.
+    def _use_permit(self, connection: asyncio.WriteTransport | None) -> None:
+        # A pooled connection that the server has closed since carries nothing.
         if connection is None or connection.is_closing():
             raise ConnectionResetError("closed before the request was written")
         self._permit.use()
@@ -127,8 +135,8 @@ class _PaidBody(BytesPayload):
 class FileStream:
     """The body of a file that is being downloaded.
 
-    The time it may take grows with what has arrived, so a large file on a slow line
-    comes through and a server that sends a byte a second does not.
+    The time allowed grows with the bytes received: a large file over a slow line is
+    downloaded, and a server that sends one byte a second is given up.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, *, timeout: float) -> None:
@@ -141,10 +149,10 @@ class FileStream:
         self.retry_after = _retry_after(response)
 
     async def read(self) -> bytes:
-        """Return the next piece; empty at the end.
+        """Return the next piece; an empty one at the end.
 
         Raises:
-            TransportError: It broke off, or came too slowly.
+            TransportError: The connection broke, or was too slow.
         """
         allowed = self._timeout + self._received / SLOWEST_DOWNLOAD
         problem: TransportError
@@ -162,7 +170,7 @@ class FileStream:
         raise problem
 
     def close(self) -> None:
-        """End it; what was not read is not waited for."""
+        """Close the connection, without waiting for what was not read."""
         self._response.close()
 
 
@@ -186,9 +194,9 @@ class Transport:
             connect=None,
             sock_connect=None,
             sock_read=None,
-            ceil_threshold=math.inf,  # else it is rounded up to a whole second
+            ceil_threshold=math.inf,  # by default it is rounded up to a whole second
         )
-        # Given with each request, so that a download cannot have them by accident.
+        # Passed with each request to the API, so that a download cannot have them.
         self._headers = CIMultiDict({
             "Authorization": api_key,  # raw, without "Bearer" [D]
             "Accept": "application/json",
@@ -203,10 +211,11 @@ class Transport:
     async def send(self, call: Call[Any], *, permit: Permit | None = None) -> Answer:
         """Make one attempt at *call*.
 
-        Cancelling this ends the attempt; *permit* then says whether it was sent.
+        Cancelling this ends the attempt; *permit* tells whether it was sent.
 
         Raises:
-            TransportError: No answer; *sent* says whether it may have arrived.
+            TransportError: There is no answer; *sent* tells whether the request may
+                have arrived.
         """
         permit = permit or Permit()
         problem: TransportError | ConfigurationError
@@ -218,20 +227,20 @@ class Transport:
             sent = not (call.paid and permit.withdraw())
             text = f"no answer within {self._timeout:g} s"
             problem = RequestTimeoutError(
-                text, sent=sent, method=call.method, path=_shown(call.path)
+                text, sent=sent, method=call.method, path=_without_query(call.path)
             )
         except Exception as exc:  # noqa: BLE001 - also what a user's middleware raises
             problem = self._translate(exc, call, permit)
-        # Outside of the except block, so that aiohttp's error is not its context.
+        # Outside the except blocks, so that aiohttp's error is not its context.
         raise problem
 
     async def open(self, url: str) -> FileStream:
-        """Request a file from any host: without the key. Redirects are followed.
+        """Request a file from any host, without the key. Redirects are followed.
 
         Raises:
-            TransportError: No answer.
+            TransportError: There is no answer.
         """
-        # As it is where possible: a signature may cover the exact spelling.
+        # Unchanged where possible: a signature may cover the exact spelling.
         target = URL(url, encoded=True) if url.isascii() else URL(url)
         self._refuse_if_closed()
         problem: TransportError
@@ -249,12 +258,12 @@ class Transport:
             problem = RequestTimeoutError(f"no answer within {self._timeout:g} s")
         except Exception as exc:  # noqa: BLE001 - also what a user's middleware raises
             sent = not isinstance(exc, _NOT_SENT)
-            problem = TransportError(self._words(exc), sent=sent)
+            problem = TransportError(self._describe(exc), sent=sent)
         problem.method = "GET"
         raise problem
 
     async def aclose(self) -> None:
-        """Close what was opened here; a session that the user gave stays open."""
+        """Close the HTTP session, unless the user passed it in."""
         if self._owned:
             await self._http.close()
 
@@ -290,13 +299,13 @@ class Transport:
         *,
         cut: bool,
     ) -> Answer:
-        if self._key_bytes in body:  # a proxy's page may repeat the request's headers
+        if self._key_bytes in body:  # an error page of a proxy may repeat the headers
             body = body.replace(self._key_bytes, b"<API key>")
         return Answer(
             status=response.status,
             body=body,
             method=call.method,
-            path=_shown(call.path),
+            path=_without_query(call.path),
             retry_after=_retry_after(response),
             cut=cut,
         )
@@ -305,26 +314,28 @@ class Transport:
         self, exc: Exception, call: Call[Any], permit: Permit
     ) -> TransportError | ConfigurationError:
         sent = not (permit.withdraw() if call.paid else isinstance(exc, _NOT_SENT))
-        # aiohttp reads a netrc file for each request, and refuses a second credential.
+        # With trust_env aiohttp reads a netrc file for each request, and raises a
+        # ValueError if it has credentials beside ours.
         if type(exc) is ValueError and self._http.trust_env and not permit.sent:
             return ConfigurationError(CREDENTIALS)
-        path = _shown(call.path)
+        path = _without_query(call.path)
         return TransportError(
-            self._words(exc), sent=sent, method=call.method, path=path
+            self._describe(exc), sent=sent, method=call.method, path=path
         )
 
-    def _words(self, exc: Exception) -> str:
+    def _describe(self, exc: Exception) -> str:
         text = f"{type(exc).__name__}: {exc}"
-        if isinstance(exc, aiohttp.ClientConnectorError):  # its text speaks of TLS
-            why = exc.strerror or "no reason given"
-            text = f"cannot connect to {exc.host}:{exc.port} ({why})"
+        if isinstance(exc, aiohttp.ClientConnectorError):
+            # Its own text always mentions TLS.
+            reason = exc.strerror or "no reason given"
+            text = f"cannot connect to {exc.host}:{exc.port} ({reason})"
         return shorten(text.replace(self._key, "<API key>"), limit=200)
 
 
 def _new_http() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        # Turns are given before a request gets here, so the pool needs no limit; in
-        # aiohttp time spent in the pool's queue would count as request time.
+        # `Turns` limits the requests, so the pool need not; waiting in the queue of the
+        # pool would count as time of the request.
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
@@ -339,7 +350,7 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
 
 
 async def _read(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
-    """Read a body to its end, or until it is larger than any answer."""
+    """Return a body, and whether it was cut at `LARGEST_ANSWER`."""
     body = await content.readany()
     if content.at_eof():  # most answers are one piece
         return body, False
@@ -352,15 +363,15 @@ async def _read(content: aiohttp.StreamReader) -> tuple[bytes, bool]:
     return b"".join(pieces), False
 
 
-def _shown(path: str) -> str:
-    """Return *path* without its query: a page key is not for logs."""
+def _without_query(path: str) -> str:
+    """Return *path* without its query: a page key does not belong in logs."""
     return path.partition("?")[0]
 
 
-def fitting(limits: Limits, http: aiohttp.ClientSession | None) -> Limits:
-    """Return *limits* that the connection pool of *http* can keep.
+def limits_for(limits: Limits, http: aiohttp.ClientSession | None) -> Limits:
+    """Return *limits*, reduced to what the connection pool of *http* allows.
 
-    In a pool's queue the time of a request would run without a connection.
+    In the queue of the pool, a request would spend its time-out without a connection.
     """
     connector = http.connector if http is not None else None
     if connector is None:

@@ -1,9 +1,9 @@
-"""One job: its state, and the handle to wait for it with."""
+"""One job: its state, and the handle that users wait for it with."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any, Generic, Protocol
 
 from pictory_async._core import html
@@ -18,10 +18,10 @@ from pictory_async._tasks import Signal
 
 
 class Poller(Protocol):
-    """The session, as far as a handle knows it."""
+    """The part of a session that a handle uses; a protocol, as the session is above."""
 
-    def enter(self) -> None:
-        """Check that the running loop may wait for the session's jobs."""
+    def check_loop(self) -> None:
+        """Raise `WrongLoopError` unless the running loop may wait for jobs."""
         ...
 
     def poll_now(self, job_id: str) -> bool:
@@ -36,30 +36,41 @@ class Poller(Protocol):
 class JobHandle(Generic[ResultT]):
     """One job, polled in the background by its session.
 
-    ``await job`` gives the result, or raises what became of it:
+    ``await job`` returns the result of the job, or raises the error it ended with:
 
     ```python
     job = await session.submit("A lighthouse at dawn")
     image = await job
     ```
 
-    Any number of tasks may await it, at any time, before or after the end. Cancelling
-    one of them disturbs neither the job nor the others, and costs no poll.
+    There are four ways to wait:
 
-    Awaiting it is what raises.
+    | | on a result | on an error | on its own time-out |
+    |---|---|---|---|
+    | ``await job`` | returns it | raises it | |
+    | `result` | returns it | raises it | raises `JobTimeoutError` |
+    | `wait` | returns the status | returns the status | returns the status |
+    | `updates` | yields the last status | yields the last status | |
+
+    Any number of tasks may wait, at any time, before or after the end. Cancelling one
+    of them disturbs neither the job nor the others, and costs no poll.
+
+    The errors below are raised by waiting, not by the constructor.
 
     Raises:
         JobFailedError: The service says that the job failed.
         JobNotFoundError: The service does not know the job.
-        JobExpiredError: The job's data was cleaned.
-        JobTimeoutError: The session's *job_timeout* is over; nobody polls any more.
-        SessionClosedError: The session was closed; the job goes on at the service.
-        APIError: The service refused to say, as with a wrong key.
-        WrongLoopError: Another event loop, which is still alive, has the session.
+        JobExpiredError: The data of the job was cleaned.
+        JobTimeoutError: The session's *job_timeout* is over; the job is no longer
+            polled.
+        SessionClosedError: The session was closed; the job continues at the service.
+        APIError: The service refused the poll, for example because of a wrong key.
+        WrongLoopError: The session belongs to another loop that is not closed.
     """
 
-    # A plain class with slots: ten thousand of these are in flight at once. The names
-    # with an underscore belong to the scheduler, which is the only one to change them.
+    # A plain class with slots, as ten thousand jobs may be in flight. Only the
+    # scheduler and the registry change a handle, by the methods of the last section and
+    # `_due`, `_polling`, `_poll_again`, `_last_running` and `_policy`.
     __slots__ = (
         "__weakref__",
         "_attached",
@@ -104,16 +115,18 @@ class JobHandle(Generic[ResultT]):
         self._state = JobState.IN_PROGRESS
         self._result: ResultT | None = None
         self._error: PictoryError | None = None
-        self._problem: PictoryError | None = None  # of the last poll
+        self._problem: PictoryError | None = None  # why the last poll failed
         self._polls = 0
         self._version = 0  # grows with each change
-        # Made when somebody waits: most jobs of a big batch have no waiter.
+        # Made for the first waiter: most jobs of a large batch have none.
         self._changed: Signal | None = None
         self._ended: Signal | None = None
-        self._due: float | None = None  # None while it is ready, or being polled
+        # Loop time of the next poll; None while the job is ready for it, or polled.
+        self._due: float | None = None
         self._polling = False
         self._poll_again = False
-        self._last_running = 0.0  # seconds from the start to that poll
+        # Seconds from the start to the last poll that found the job running.
+        self._last_running = 0.0
 
     @property
     def job_id(self) -> str:
@@ -122,32 +135,32 @@ class JobHandle(Generic[ResultT]):
 
     @property
     def request(self) -> ImageRequest | None:
-        """What was asked for; None if the job was attached to by its id."""
+        """The request; None if the job was attached by its id."""
         return self._request
 
     @property
     def status(self) -> JobStatus:
-        """How the job stands, as far as is known now. Costs no request."""
+        """A snapshot of the job, as far as is known now. Costs no request."""
         return JobStatus(
             job_id=self._job_id,
             state=self._state,
             polls=self._polls,
             elapsed=self._elapsed,
-            # A final word says how it ended; an error tells of all other ends.
+            # A final state says how the job ended; an error is for all other ends.
             error=None if self._state.final else self._error,
             problem=self._problem,
         )
 
     def done(self) -> bool:
-        """Say whether the handle has its result or its error."""
+        """Return whether the handle has its result or its error."""
         return self._ended_at is not None
 
     def __await__(self) -> Generator[Any, None, ResultT]:
         """Wait for the result."""
-        # Not by way of `result`: 0.5 KB less for each job that is awaited.
-        self._enter()
+        # Not through `result`: that would take 0.5 KB more for each job awaited.
+        self._check_loop()
         while self._ended_at is None:
-            yield from self._end().__await__()
+            yield from self._wait_for_end().__await__()
         return self._outcome()
 
     async def result(self, timeout: float | None = None) -> ResultT:
@@ -156,9 +169,9 @@ class JobHandle(Generic[ResultT]):
         Cancelling this disturbs nothing.
 
         Raises:
-            JobTimeoutError: On its own time-out with *still_running* true: the
-                polling goes on, and the job can be waited for again.
-            PictoryError: What became of the job; see the class.
+            JobTimeoutError: With *still_running* true: *timeout* is over. The job is
+                still polled and can be waited for again.
+            PictoryError: The error that the job ended with; see the class.
         """
         if not await self._ended_within(timeout):
             raise JobTimeoutError(job_id=self._job_id, still_running=True)
@@ -167,8 +180,8 @@ class JobHandle(Generic[ResultT]):
     async def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait for the end, for *timeout* seconds at most; return the status.
 
-        Never raises for a failed job: the status says how it ended, or how it stands
-        if the time was over first. Cancelling this disturbs nothing.
+        The status says how the job ended, or that it is in progress if the time was
+        over first. Does not raise for a failed job. Cancelling this disturbs nothing.
         """
         await self._ended_within(timeout)
         return self.status
@@ -176,15 +189,15 @@ class JobHandle(Generic[ResultT]):
     async def updates(self) -> AsyncIterator[JobStatus]:
         """Yield the present status, then each new one; the last one is final.
 
-        A slow consumer sees the latest; nothing piles up. Leaving or cancelling the
-        loop disturbs nothing.
+        A slow consumer gets the latest status only; nothing piles up. Leaving or
+        cancelling the loop disturbs nothing.
         """
         while True:
             seen, last = self._version, self.done()
             yield self.status
             if last:
                 return
-            self._enter()
+            self._check_loop()
             while self._version == seen:
                 self._changed = self._changed or Signal()
                 await self._changed.wait()
@@ -192,9 +205,9 @@ class JobHandle(Generic[ResultT]):
     def poll_now(self) -> None:
         """Poll the job immediately instead of when the policy says.
 
-        For callers who have heard of a change elsewhere, such as from a webhook.
-        Returns at once; nothing happens if the job has ended. Needs the session's
-        running loop.
+        For callers who know of a change from elsewhere, such as a webhook. Does not
+        wait for the poll. Does nothing if the job has ended. Must be called on the
+        session's event loop.
         """
         if not self.done():
             self._poller.poll_now(self._job_id)
@@ -225,49 +238,49 @@ class JobHandle(Generic[ResultT]):
 
     async def _ended_within(self, timeout: float | None) -> bool:
         checked_timeout(timeout)
-        self._enter()
+        self._check_loop()
         try:
             async with asyncio.timeout(timeout):
                 while not self.done():
-                    await self._end()
+                    await self._wait_for_end()
         except TimeoutError:
             return self.done()
         return True
 
-    def _enter(self) -> None:
+    def _check_loop(self) -> None:
         if not self.done():
-            self._poller.enter()  # on a new loop this may end an overdue job
+            # On a new loop this resumes the polling, and may end an overdue job.
+            self._poller.check_loop()
 
-    def _end(self) -> Any:
-        """Return what waits for the end."""
+    def _wait_for_end(self) -> Coroutine[Any, Any, None]:
         self._ended = self._ended or Signal()
         return self._ended.wait()
 
     def _outcome(self) -> ResultT:
         if self._error is not None:
-            # Without this the traceback would grow with each waiter.
+            # Otherwise the traceback would grow with each waiter.
             raise self._error.with_traceback(None)
         return self._result  # type: ignore[return-value]  # settled without error
 
-    # --- for the scheduler ----------------------------------------------------------
+    # --- for the scheduler and the registry -----------------------------------------
 
     @property
     def _elapsed(self) -> float:
-        """Seconds since the submission or attachment, up to the end."""
+        """Seconds since the submission or attachment, until now or until the end."""
         end = self._poller.now() if self._ended_at is None else self._ended_at
         return end - self._started_at
 
     @property
     def _model(self) -> str:
-        """The model that makes the result, as the policy is to know it."""
+        """The model to name to the policy."""
         return self._product.model(self._request)
 
     def _call(self) -> Call[JobReport[ResultT]]:
-        """Return the call that asks how the job stands."""
+        """Return the call that polls the job."""
         return self._product.job(self._job_id, self._request)
 
     def _record(self, report: JobReport[ResultT] | PictoryError) -> None:
-        """Count a poll; keep the service's word, or why there was none."""
+        """Count a poll; keep the state it reported, or the error it raised."""
         self._polls += 1
         if isinstance(report, PictoryError):
             self._problem = report

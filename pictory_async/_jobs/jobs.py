@@ -1,4 +1,4 @@
-"""The one registry of what a session has in progress."""
+"""The registry of everything that a session has in progress."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from pictory_async._http.stats import Counters
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._tasks import Signal
 
-# Ids announced before their submission was answered; more means that they are made up.
-MOST_EARLY = 1000
+# Ids announced before the answer to their submission. More than these are made up.
+MAX_ANNOUNCED = 1000
 
 
 class Jobs:
@@ -31,7 +31,7 @@ class Jobs:
     polled on the next one.
 
     Attributes:
-        counters: The figures of the session.
+        counters: The counters behind `PictorySession.stats`.
         claims: The images that are known to belong to a job of the session.
     """
 
@@ -41,7 +41,7 @@ class Jobs:
         self._job_timeout = job_timeout
         self._by_id: dict[str, JobHandle[Any]] = {}
         self._submissions: set[object] = set()
-        self._early: dict[str, None] = {}  # in order; see `announce`
+        self._announced: dict[str, None] = {}  # in order; see `announce`
         self._ended = Signal()
 
     def __len__(self) -> int:
@@ -49,33 +49,33 @@ class Jobs:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[JobHandle[Any]]:
-        """Iterate over a copy: jobs may end meanwhile."""
+        """Iterate over a copy, as jobs may end meanwhile."""
         return iter(tuple(self._by_id.values()))
 
     def get(self, job_id: str) -> JobHandle[Any] | None:
-        """Return the handle of a job in progress."""
+        """Return the handle of a job in progress; None if there is no such job."""
         return self._by_id.get(job_id)
 
     def oldest(self) -> JobHandle[Any] | None:
-        """Return the job that started first; its deadline is the first as well."""
+        """Return the job that started first, which also has the first deadline."""
         return next(iter(self._by_id.values()), None)
 
     def add(self, job: JobHandle[Any]) -> bool:
-        """Add a job; return whether it was announced before."""
+        """Add a job; return whether its id was announced before."""
         self._by_id[job.job_id] = job
-        announced = job.job_id in self._early
-        self._early.pop(job.job_id, None)
+        announced = job.job_id in self._announced
+        self._announced.pop(job.job_id, None)
         return announced
 
     def announce(self, job_id: str) -> None:
-        """Remember an id that may be that of a submission under way."""
+        """Remember an id that may turn out to be that of a submission under way."""
         if self._submissions:
-            self._early[job_id] = None
-            if len(self._early) > MOST_EARLY:
-                del self._early[next(iter(self._early))]
+            self._announced[job_id] = None
+            if len(self._announced) > MAX_ANNOUNCED:
+                del self._announced[next(iter(self._announced))]
 
-    def polls_like(self, search: Search) -> list[Call[JobReport[Any]]]:
-        """Return polls of the jobs that could have made what is searched for."""
+    def polls_matching(self, search: Search) -> list[Call[JobReport[Any]]]:
+        """Return calls that poll the jobs whose image *search* could match."""
         return [job._call() for job in self if search.could_be(job.request)]
 
     def end(self, job: JobHandle[Any], outcome: Any) -> None:
@@ -90,20 +90,20 @@ class Jobs:
         self._ended.fire()
 
     def submission_began(self, submission: object) -> None:
-        """Note a submission, from the moment at which it waits for its turn."""
+        """Add a submission, at the moment when it begins to wait for its turn."""
         self._submissions.add(submission)
 
     def submission_ended(self, submission: object, error: BaseException | None) -> None:
-        """Note the end of a submission; *error* is None if a job was accepted."""
+        """Remove a submission; *error* is None if a job was accepted."""
         self._submissions.discard(submission)
         if isinstance(error, SubmissionUnknownError):
-            self.claims.keep(search_for(error, job_timeout=self._job_timeout))
+            self.claims.keep_for(search_for(error, job_timeout=self._job_timeout))
         if not self._submissions:
-            self._early.clear()  # no answer can bring one of these any more
+            self._announced.clear()  # no answer is left that could contain one
         self._ended.fire()
 
     def forget_submissions(self) -> None:
-        """Wait for none of those whose event loop is gone."""
+        """Remove all submissions: their event loop was closed."""
         self._submissions.clear()
 
     async def idle(self) -> None:
@@ -111,8 +111,8 @@ class Jobs:
         while self._by_id or self._submissions:
             await self._ended.wait()
 
-    def abandon(self) -> None:
-        """End all jobs, which go on at the service: the session is closed."""
+    def end_all(self) -> None:
+        """End all jobs here, as the session is closed; they continue at the service."""
         log_closed(list(self._by_id))
         for job_id, job in self._by_id.items():
             job._settle(SessionClosedError(job_id=job_id))

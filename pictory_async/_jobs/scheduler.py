@@ -37,11 +37,26 @@ from pictory_async._tasks import TaskOwner
 
 
 class Scheduler:
-    """Polls each job when it is due, until it has ended or its time is over.
+    """Polls each job when it is due, until it ends.
 
-    There is one timer for the next poll and one for the next deadline, and a worker
-    task only while it has something to ask: timers and tasks follow the requests in
-    flight, not the jobs in flight.
+    | Event | What happens to the job |
+    |---|---|
+    | it is accepted | polled after the policy's delay |
+    | it is attached, or its id was announced | polled immediately |
+    | a poll finds it in progress | polled again after the policy's delay |
+    | a poll fails | the same, but not before Retry-After |
+    | a poll finds it ended, or is refused | ends with its result or error |
+    | `poll_now` | polled immediately; once more if a poll is in flight |
+    | *job_timeout* is over | ends with `JobTimeoutError` |
+    | the session closes | ends with `SessionClosedError`, by `Jobs.end_all` |
+    | the loop is closed | stays in `Jobs`; the scheduler of the next loop resumes it |
+
+    There is one timer for the next poll, one for the next deadline, and a worker task
+    only while there is something to poll: the number of timers and tasks depends on the
+    requests in flight, not on the jobs in flight.
+
+    No deadline is stored. It is the start of the job plus *job_timeout*, which is the
+    same for all, so the oldest job has the first one (`_watch_deadlines`).
     """
 
     def __init__(
@@ -53,60 +68,60 @@ class Scheduler:
         job_timeout: float | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._jobs = jobs  # in the order of their start, and so of their deadlines
+        self._jobs = jobs
         self._sender = sender
         self._tasks = tasks
-        self._idle_workers = sender.turns.at_once
+        self._idle_workers = sender.turns.concurrent_requests
         self._job_timeout = math.inf if job_timeout is None else job_timeout
-        self._numbers = itertools.count()
+        self._sequence = itertools.count()  # keeps the heap from comparing jobs
         self._queue: list[tuple[float, int, JobHandle[Any]]] = []
         self._ready: deque[JobHandle[Any]] = deque()
-        # Not a task or timer of whoever came first: it would keep that one's context
-        # variables (a request, a span) and run everybody's polls under them.
+        # Tasks and timers would otherwise inherit the context variables (a request, a
+        # span) of whoever came first, and run the polls of all jobs under them.
         self._context = contextvars.Context()
         self._poll_timer: asyncio.TimerHandle | None = None
-        self._poll_timer_due = math.inf  # uvloop's handles do not always know it
+        self._poll_timer_due = math.inf  # as uvloop's handles may not know it
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._unknown_states: set[str] = set()
 
     def start(self, job: JobHandle[Any]) -> None:
-        """Add *job* to those in progress and poll it from now on."""
+        """Add *job* to those in progress, and poll it from now on."""
         announced = self._jobs.add(job)
         self.resume(job)
         if announced:
             self.poll_now(job)
 
     def resume(self, job: JobHandle[Any]) -> None:
-        """Poll *job* from now on; immediately if it was started elsewhere."""
+        """Poll *job* from now on; immediately if it was attached."""
         now = self._loop.time()
-        self._put(job, now if job._attached else now + self._delay(job))
+        self._schedule(job, now if job._attached else now + self._delay(job))
         if self._deadline_timer is None:
             self._watch_deadlines()
 
     def poll_now(self, job: JobHandle[Any]) -> None:
-        """Poll *job* immediately; again if a poll in flight may be too old to know."""
+        """Poll *job* immediately, or once more after a poll in flight."""
         if job._polling:
-            job._poll_again = True
+            job._poll_again = True  # the answer on its way may be too old
         elif job._due is not None and job._due > self._loop.time():
-            self._put(job, self._loop.time())
+            self._schedule(job, self._loop.time())
 
     def close(self) -> None:
-        """Stop the timers and drop what is queued; workers belong to their owner."""
+        """Stop the timers and empty the queues; the `TaskOwner` ends the workers."""
         for timer in (self._poll_timer, self._deadline_timer):
             if timer is not None:
                 timer.cancel()
         self._queue.clear()
         self._ready.clear()
 
-    # --- when ---------------------------------------------------------------------
+    # --- due times ----------------------------------------------------------------
 
-    def _put(self, job: JobHandle[Any], due: float) -> None:
+    def _schedule(self, job: JobHandle[Any], due: float) -> None:
         job._due = due
-        heapq.heappush(self._queue, (due, next(self._numbers), job))
+        heapq.heappush(self._queue, (due, next(self._sequence), job))
         self._set_poll_timer()
 
     def _set_poll_timer(self) -> None:
-        """Have one timer, for the head of the queue."""
+        """Set the timer to the head of the queue."""
         if not self._queue:
             return
         due = self._queue[0][0]
@@ -124,7 +139,7 @@ class Scheduler:
         now = self._loop.time()
         while self._queue and self._queue[0][0] <= now:
             due, _, job = heapq.heappop(self._queue)
-            if job._due == due and not job.done():  # else it was put elsewhere since
+            if job._due == due and not job.done():  # else it was rescheduled since
                 job._due = None
                 self._ready.append(job)
         self._set_poll_timer()
@@ -135,7 +150,7 @@ class Scheduler:
             )
 
     def _watch_deadlines(self) -> None:
-        """End the jobs whose time is over, and wait for the next deadline."""
+        """End the jobs whose time is over, and set the timer to the next deadline."""
         self._deadline_timer = None
         now = self._loop.time()
         while job := self._jobs.oldest():
@@ -149,59 +164,59 @@ class Scheduler:
             self._end(job, JobTimeoutError(job_id=job.job_id))
 
     def _delay(self, job: JobHandle[Any]) -> float:
-        """Return what the job's policy says; a broken one is replaced for this job."""
+        """Return the delay that the policy chooses; replace a policy that raises."""
         model = job._model
         try:
             delay = float(
                 job._policy.delay(polls=job._polls, elapsed=job._elapsed, model=model)
             )
             if not 0 <= delay < math.inf:
-                raise ValueError(f"delay must be seconds from 0, not {delay!r}")
-        except Exception:  # noqa: BLE001 - told to the log
-            text = "poll policy failed for job %s; Backoff instead"
+                raise ValueError(f"delay must be seconds (0 or more), not {delay!r}")
+        except Exception:  # noqa: BLE001 - logged
+            text = "poll policy failed for job %s; using Backoff instead"
             log_broken(text, job.job_id, job_id=job.job_id)
             job._policy = Backoff()
             return self._delay(job)
         return delay
 
-    # --- what ---------------------------------------------------------------------
+    # --- polls --------------------------------------------------------------------
 
     async def _work(self) -> None:
-        """Poll what is ready, until nothing is."""
+        """Poll the jobs that are ready, until none is left."""
         try:
             while self._ready:
                 job = self._ready.popleft()
                 if not job.done():
-                    await self._poll_and_survive(job)
+                    await self._poll_safely(job)
         finally:
             self._idle_workers += 1
 
-    async def _poll_and_survive(self, job: JobHandle[Any]) -> None:
-        """Poll *job*; a mistake of ours is logged and does not end the polling."""
+    async def _poll_safely(self, job: JobHandle[Any]) -> None:
+        """Poll *job*; log an unexpected exception and go on polling."""
         try:
             await self._poll(job)
-        except Exception:  # noqa: BLE001 - told to the log
-            text = "a poll of job %s broke; polling again"
+        except Exception:  # noqa: BLE001 - logged
+            text = "a poll of job %s raised an unexpected error; polling again"
             log_broken(text, job.job_id, job_id=job.job_id)
             if not job.done():
-                self._put_again(job, at_least=Backoff().first)
+                self._reschedule(job, at_least=Backoff().first)
 
     async def _poll(self, job: JobHandle[Any]) -> None:
         polled_at = job._elapsed
         job._polling = True
         report: JobReport[Any] | PictoryError
         try:
-            # One job that gets 503 again and again does not slow the whole session.
-            report = await self._sender.once(
+            # A job that gets one 503 after another must not slow the whole session.
+            report = await self._sender.attempt(
                 job._call(), already_failing=job._problem is not None
             )
         except SessionClosedError:
-            return  # the job is ended by whoever closes the session
+            return  # `Jobs.end_all` ends the job
         except PictoryError as error:
             report = error
         finally:
             job._polling = False
-        if not job.done():  # its time may be over meanwhile
+        if not job.done():  # its deadline may have passed meanwhile
             self._act_on(job, report, polled_at)
 
     def _act_on(
@@ -210,7 +225,7 @@ class Scheduler:
         report: JobReport[Any] | PictoryError,
         polled_at: float,
     ) -> None:
-        """Act on the answer to a poll that went out *polled_at* seconds of the job."""
+        """Act on a poll that was sent when the job was *polled_at* seconds old."""
         running = isinstance(report, JobReport) and report.error is None
         job._record(report)
         verdict = judge(report, elapsed=job._elapsed, attached=job._attached)
@@ -222,7 +237,7 @@ class Scheduler:
             return
         if running:
             job._last_running = polled_at
-        delay = self._put_again(job, verdict.at_least)
+        delay = self._reschedule(job, verdict.at_least)
         if isinstance(report, PictoryError):
             self._log_failed_poll(job, report, delay)
             return
@@ -231,24 +246,24 @@ class Scheduler:
         if not report.state.documented:
             self._warn_of_unknown_state(job)
 
-    def _put_again(self, job: JobHandle[Any], at_least: float) -> float:
-        """Poll *job* when its policy says, or later; return in how many seconds."""
+    def _reschedule(self, job: JobHandle[Any], at_least: float) -> float:
+        """Poll *job* again after its policy's delay; return the seconds until then."""
         at_least = min(at_least, self._sender.retries.max_retry_after)
         delay = max(0.0 if job._poll_again else self._delay(job), at_least)
         job._poll_again = False
-        self._put(job, self._loop.time() + delay)
+        self._schedule(job, self._loop.time() + delay)
         return delay
 
     def _learn(self, job: JobHandle[Any], outcome: object) -> None:
-        """Let the policy learn how long a job took that ended in its own way."""
-        own_end = not isinstance(outcome, PictoryError)
-        if job._attached or not (own_end or isinstance(outcome, JobFailedError)):
+        """Pass the duration of a job that completed or failed to its policy."""
+        completed = not isinstance(outcome, PictoryError)
+        if job._attached or not (completed or isinstance(outcome, JobFailedError)):
             return
         try:
             job._policy.ended(
                 model=job._model, earliest=job._last_running, latest=job._elapsed
             )
-        except Exception:  # noqa: BLE001 - told to the log
+        except Exception:  # noqa: BLE001 - logged
             text = "poll policy failed to learn from job %s"
             log_broken(text, job.job_id, job_id=job.job_id)
 
@@ -273,16 +288,16 @@ class Scheduler:
         )
 
     def _warn_of_unknown_state(self, job: JobHandle[Any]) -> None:
-        word = shorten(job._state)
+        state = shorten(job._state)
         if job._state not in self._unknown_states:
             self._unknown_states.add(job._state)
             log_undocumented(
-                "job %s is in state %r, which this release does not know; still "
-                "polling",
+                "job %s is in state %r, which this release does not know; "
+                "polling goes on",
                 job.job_id,
-                word,
+                state,
                 field="state",
-                value=word,
+                value=state,
                 job_id=job.job_id,
             )
 

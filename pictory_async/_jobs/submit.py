@@ -1,4 +1,4 @@
-"""Paid requests: sent once, and not lost when nobody waits any more."""
+"""Paid requests: sent once, and finished even if their caller is cancelled."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from pictory_async._jobs.jobs import Jobs
 from pictory_async._tasks import TaskOwner
 
 SubmitTask: TypeAlias = asyncio.Task[JobHandle[Any]]
+# Returns the handle of a job that the service accepted, and polls it from then on.
 Accept: TypeAlias = Callable[[str, ImageRequest], JobHandle[Any]]
 
-# Seconds that a POST on the wire gets to answer when the session closes.
+# Seconds that a POST on the wire has to be answered when the session closes.
 GRACE = 5.0
 
 
@@ -36,13 +37,13 @@ class Submission:
     """One paid request under way.
 
     Attributes:
-        call: The request as it is sent.
-        on_end: Called once when it is over, also if nobody waits: with its task, or
-            with None if its turn never came.
-        permit: Whether it may go out, and whether it has gone.
-        started_at: When it began (aware, UTC).
-        abandoned: Whether nobody waits for it any more.
-        begun: Whether its task has run, and so gives the turn back.
+        call: The paid call.
+        on_end: Called once with the task when it has ended, even if the caller was
+            cancelled; with None if the submission never got a turn.
+        permit: The permission to send the body.
+        started_at: When the submission began (aware, UTC).
+        abandoned: Whether the caller was cancelled.
+        begun: Whether the task has run its first step, and so releases the turn.
     """
 
     call: Call[str]
@@ -54,40 +55,41 @@ class Submission:
 
     @property
     def request(self) -> ImageRequest:
-        """What is asked for."""
+        """The user's request."""
         assert self.call.request is not None  # noqa: S101 - a paid call has its request
         return self.call.request
 
     def unknown(self, cause: TransportError) -> SubmissionUnknownError:
-        """Return the error for a request whose outcome *cause* has left open."""
+        """Return the error for an outcome that is unknown because of *cause*."""
         return unknown(self.request, self.started_at, cause)
 
 
 class Submitter:
     """Sends paid requests, each in a task of its own.
 
-    A web handler that is cancelled ends its own waiting, not the request: what is on
-    the wire is finished, so that the id of a paid job is never lost.
+    A web handler that is cancelled stops waiting, but its request is not stopped: what
+    is on the wire is finished, so that the id of a paid job is never lost.
 
-    A submission goes through these states:
+    | State | the caller is cancelled | the session closes | the caller's time ends |
+    |---|---|---|---|
+    | waiting | leaves the queue | `SessionClosedError` | `RequestTimeoutError` |
+    | started | withdrawn | withdrawn, `SessionClosedError` | `RequestTimeoutError` |
+    | on the wire | abandoned | 5 s to be answered, else unknown | unknown, abandoned |
+    | accepted | abandoned | the handle, which has ended | unknown, abandoned |
 
-    ==========  ========================  ====================  ======================
-    State       The caller is cancelled   The session closes    The caller's time ends
-    ==========  ========================  ====================  ======================
-    waiting     its turn is given up      SessionClosedError    RequestTimeoutError,
-                                                                not sent
-    has a turn  the permit is withdrawn,  SessionClosedError    RequestTimeoutError,
-                the task is cancelled                           not sent
-    on the      the task goes on, and     it has 5 s to         SubmissionUnknownError;
-    wire        one log line says how it  answer, then          the task goes on
-                ended                     SubmissionUnknown...
-    accepted    the job is in progress    the handle ends with  the handle is returned
-                                          SessionClosedError
-    ==========  ========================  ====================  ======================
+    - *waiting*: For its turn. There is no task yet.
+    - *started*: The task runs and nothing is on the wire: before the first attempt
+      leaves, or between two attempts.
+    - *accepted*: The task has ended, but its caller has not been woken yet.
+    - *withdrawn*: The permit is withdrawn and the task cancelled. Nothing is sent.
+    - *abandoned*: The task goes on without its caller, but does not retry. A job that
+      is accepted is in ``session.jobs``; one log record (`abandoned`) has the outcome.
+    - *unknown*: The caller gets a `SubmissionUnknownError`. A `RequestTimeoutError`
+      here always says *not sent*.
 
     A submission has its task only from its turn on. Ten thousand that wait for theirs
-    are just the coroutines of their callers: with a task each, memory a job would be
-    0.61 instead of 0.36 times that of a loop written by hand.
+    are just the coroutines of their callers: with a task each, memory for a job would
+    be 0.61 instead of 0.36 times that of a hand-written loop.
     """
 
     def __init__(
@@ -100,31 +102,31 @@ class Submitter:
         self._under_way: dict[SubmitTask, Submission] = {}
 
     async def submit(self, submission: Submission) -> JobHandle[Any]:
-        """Send the request; return the handle once the service accepted it.
+        """Send the request; return the handle of the job once the service accepts it.
 
-        Cancelling this before the request goes out sends nothing. Once it is on the
-        wire it is finished in the background.
+        Cancelling this before the request is on the wire sends nothing; after that it
+        is finished in the background. See the table of the class.
 
         Raises:
-            SubmissionUnknownError: It may have created a job.
-            SessionClosedError: The session was closed before it went out.
-            PictoryError: It created nothing.
+            SubmissionUnknownError: The request may have created a job.
+            SessionClosedError: The session was closed before anything was sent.
+            PictoryError: The request created nothing.
         """
         self._jobs.submission_began(submission)
         if not self._sender.turns.try_acquire():
             await self._take_turn(submission)
-        # From the turn to the task nothing is awaited, so the turn is not lost.
+        # Nothing is awaited between the turn and the task, so the turn cannot be lost.
         task = self._tasks.spawn(self._send(submission), name="pictory-submit")
         self._under_way[task] = submission
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end)
         try:
-            await asyncio.wait([task])  # unlike the task it can be cancelled alone
+            await asyncio.wait([task])  # cancelling this does not cancel the task
         except asyncio.CancelledError:
             self._abandon(task, submission)
             raise
         if not task.cancelled():
             return task.result()
-        # Cancelled by `aclose`: nobody else has the task.
+        # `aclose` cancelled it: nothing else cancels a task whose caller still waits.
         if submission.permit.sent:
             raise submission.unknown(TransportError("the session was closed"))
         raise SessionClosedError
@@ -132,12 +134,12 @@ class Submitter:
     async def submit_before(
         self, until: float, submission: Submission
     ) -> JobHandle[Any]:
-        """Do as `submit`, until that time of the loop.
+        """Do as `submit`, until the time *until* of the event loop.
 
         Raises:
-            RequestTimeoutError: It was over before anything was sent.
-            SubmissionUnknownError: It was over while the request was on the wire,
-                where it is finished; or as for `submit`.
+            RequestTimeoutError: The time was over before anything was sent.
+            SubmissionUnknownError: The time was over while the request was on the wire;
+                it is finished in the background. Or as for `submit`.
             PictoryError: As for `submit`.
         """
         scope = asyncio.timeout_at(until)
@@ -146,7 +148,7 @@ class Submitter:
                 return await self.submit(submission)
         except TimeoutError:
             if not scope.expired():
-                raise  # an attempt's own time-out
+                raise  # the time-out of an attempt
         sent = not submission.permit.withdraw()
         cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
         if sent:
@@ -154,9 +156,9 @@ class Submitter:
         raise cause
 
     async def aclose(self) -> None:
-        """Withdraw what has not gone out, and wait a little for the rest."""
+        """Withdraw what is not on the wire; wait `GRACE` for answers to the rest."""
         for task, submission in list(self._under_way.items()):
-            submission.permit.last = True
+            submission.permit.no_retry = True
             if submission.permit.withdraw():
                 task.cancel()
         if self._under_way:
@@ -178,7 +180,7 @@ class Submitter:
         job_id = await self._sender.fetch(
             submission.call, permit=submission.permit, has_turn=True
         )
-        # No await from here on: an id that is known is in session.jobs.
+        # No await from here on, so that a known id is always in session.jobs.
         job = self._accept(job_id, submission.request)
         if logs_jobs():
             elapsed = (datetime.now(UTC) - submission.started_at).total_seconds()
@@ -186,19 +188,19 @@ class Submitter:
         return job
 
     def _abandon(self, task: SubmitTask, submission: Submission) -> None:
-        """Note that nobody waits any more; withdraw what has not gone out."""
+        """Withdraw a submission, or let it go on without its caller if on the wire."""
         submission.abandoned = True
-        submission.permit.last = True
-        if task.done():  # in the moment of the cancelling
+        submission.permit.no_retry = True
+        if task.done():  # at the very moment of the cancelling
             _log_abandoned(task, submission)
         elif submission.permit.withdraw():
             task.cancel()
 
-    def _ended(self, task: SubmitTask) -> None:
+    def _on_end(self, task: SubmitTask) -> None:
         submission = self._under_way.pop(task)
-        if not submission.begun:  # cancelled before its first step
+        if not submission.begun:  # cancelled before its first step: it holds the turn
             self._sender.turns.release()
-        error = None if task.cancelled() else task.exception()  # marks it as seen
+        error = None if task.cancelled() else task.exception()  # marks it as retrieved
         self._jobs.submission_ended(submission, error)
         if submission.on_end is not None:
             submission.on_end(task)
@@ -207,7 +209,7 @@ class Submitter:
 
 
 def _log_abandoned(task: SubmitTask, submission: Submission) -> None:
-    """Log what became of a submission that nobody waits for."""
+    """Log the outcome of a submission whose caller was cancelled."""
     began = f"{submission.started_at:%Y-%m-%d %H:%M:%SZ}"
     what = f"{submission.request!r}, begun at {began}"
     if task.cancelled():

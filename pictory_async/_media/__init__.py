@@ -1,0 +1,1 @@
+"""What the account has made: `history` lists the images, `download` saves them."""

@@ -1,4 +1,4 @@
-"""From an image's URL to a file: streamed, checked, and there as a whole or not."""
+"""Downloads: from the URL of an image to a file that is complete or absent."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from pictory_async._tasks import uncancelled
 
 ValueT = TypeVar("ValueT")
 
-# What is written at once: fewer, longer visits to the worker thread.
+# Bytes written at a time: larger pieces need fewer calls to the worker thread.
 _PIECE: Final = 256 * 2**10
 
-# No picture of this service is near it; a server that never ends must not fill a disk.
+# Bytes. Far more than any image has; a server that sends without end must not fill a
+# disk.
 LARGEST_FILE: Final = 512 * 2**20
 
-
-_LONGEST = 100  # characters, far below any file system's limit with its extension
+# Characters of a name, far below the limit of any file system.
+_LONGEST: Final = 100
 
 # Windows refuses these names, with any extension.
 _RESERVED: Final = {"CON", "PRN", "AUX", "NUL"} | {
@@ -58,24 +59,23 @@ PNG_SIGNATURE: Final = _SIGNATURES[0][0]
 
 
 def safe_stem(name: str) -> str:
-    """Return *name* as a file name without extension: it cannot leave its folder.
+    """Return *name* as a file name without extension that cannot leave its folder.
 
-    A name that had to be changed gets a mark of its own, so that two of them do not
-    become one.
+    A name that had to be changed gets a checksum, so that two names stay different.
     """
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST] or "image"
     if cleaned.split(".")[0].upper() in _RESERVED:
         cleaned = f"_{cleaned}"
-    mark = zlib.crc32(name.encode("utf-8", "surrogatepass"))
-    return cleaned if cleaned == name else f"{cleaned}-{mark:08x}"
+    checksum = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    return cleaned if cleaned == name else f"{cleaned}-{checksum:08x}"
 
 
 def extension(content_type: str, *, beginning: bytes) -> str | None:
-    """Return the extension for an image; None if it is none.
+    """Return the file extension of an image; None if it is not an image.
 
     Args:
-        content_type: As the server named it; parameters are ignored.
-        beginning: The first bytes, which decide where the server named no image.
+        content_type: The value of the header; its parameters are ignored.
+        beginning: The first bytes, which decide if the header names no image type.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind in _EXTENSIONS:
@@ -87,13 +87,13 @@ def extension(content_type: str, *, beginning: bytes) -> str | None:
 
 @attrs.frozen
 class Target:
-    """Where a download goes.
+    """The destination of a download.
 
     Attributes:
         folder: The folder, which exists.
-        name: The file's name; None if it is made from the image and its type.
-        stem: The name without extension to make it from.
-        overwrite: Whether an existing file is replaced.
+        name: The name of the file; None to use *stem* and the extension of the type.
+        stem: The name without extension.
+        overwrite: Whether to replace an existing file.
     """
 
     folder: Path
@@ -120,7 +120,7 @@ async def save(
     target = await _in_thread(_prepare, to, safe_stem(image_id), overwrite)
     attempt = partial(_attempt, sender, url, target)
     try:
-        return await sender.persist(attempt, kind=Kind.DOWNLOAD, permit=Permit())
+        return await sender.retry(attempt, kind=Kind.DOWNLOAD, permit=Permit())
     except (DownloadError, SessionClosedError):
         raise
     except PictoryError as exc:
@@ -158,7 +158,7 @@ async def _store(stream: FileStream, url: str, target: Target) -> Path:
         await _copy(stream, part, beginning, url)
         await _in_thread(part.commit)
     finally:
-        await _in_thread(part.discard)  # nothing is left of it once it is committed
+        await _in_thread(part.discard)  # does nothing after a commit
     return part.path
 
 
@@ -173,7 +173,7 @@ async def _copy(stream: FileStream, part: _Part, piece: bytes, url: str) -> None
 
 
 async def _read_piece(stream: FileStream) -> bytes:
-    """Read a piece that is worth a visit to a thread; empty at the end."""
+    """Read at least `_PIECE` bytes; less only at the end, where it is empty."""
     pieces, size = [], 0
     while size < _PIECE and (piece := await stream.read()):
         pieces.append(piece)
@@ -191,15 +191,15 @@ def _reason(error: PictoryError) -> str:
 async def _in_thread(function: Callable[..., ValueT], *args: object) -> ValueT:
     """Run *function* in a worker thread.
 
-    A thread cannot be stopped. Cancelling this waits for it, however often, so that
-    what it made is there to be removed.
+    A thread cannot be stopped. Cancelling this waits for it, so that what it wrote can
+    be removed afterwards.
     """
     work = asyncio.create_task(to_thread.run_sync(function, *args), name="pictory-file")
     return await uncancelled(work)
 
 
 def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target:  # noqa: FBT001
-    """Find out whether *to* is a file or a folder, and make the folder."""
+    """Determine whether *to* is a file or a folder, and create the folder."""
     text, path = os.fspath(to), Path(to)
     separators = tuple(s for s in (os.sep, os.altsep, "/") if s)
     if path.is_dir() or text.endswith(separators):
@@ -213,28 +213,28 @@ def _prepare(to: str | os.PathLike[str], stem: str, overwrite: bool) -> Target: 
 
 
 class _Part:
-    """A file that gets its name when it is complete. Its methods run in threads."""
+    """A file that gets its name once it is complete. Its methods run in threads."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path
         self._overwrite = overwrite
-        mark = secrets.token_hex(6)
-        self._temporary = path.with_name(f".{path.name[:80]}.{mark}.part")
+        unique = secrets.token_hex(6)
+        self._temporary = path.with_name(f".{path.name[:80]}.{unique}.part")
         self._file: BinaryIO | None = None
 
     def create(self) -> None:
-        """Open it beside its place, with the permissions of any new file."""
+        """Create the temporary file, with the permissions of any new file."""
         if not self._overwrite and os.path.lexists(self.path):
             raise _exists(self.path)  # before anything is transferred
         self._file = self._temporary.open("xb")
 
     def write(self, piece: bytes) -> None:
-        """Append to it."""
+        """Append *piece* to the temporary file."""
         assert self._file is not None  # noqa: S101 - created first
         self._file.write(piece)
 
     def commit(self) -> None:
-        """Give it its name, in one step that a crash cannot halve."""
+        """Give the file its name, atomically."""
         assert self._file is not None  # noqa: S101 - created first
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -243,16 +243,16 @@ class _Part:
             self._temporary.replace(self.path)
             return
         try:
-            self.path.hardlink_to(self._temporary)  # unlike a rename never replaces
+            self.path.hardlink_to(self._temporary)  # a rename could replace a file
         except FileExistsError:
-            raise _exists(self.path) from None  # names it, not the temporary file
+            raise _exists(self.path) from None  # without the temporary name
         except OSError:  # a file system without hard links
             if os.path.lexists(self.path):
                 raise _exists(self.path) from None
             self._temporary.replace(self.path)
 
     def discard(self) -> None:
-        """Close and remove what is there beside the file of that name."""
+        """Close and remove the temporary file, if there is one."""
         if self._file is not None:
             self._file.close()
             self._temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the account has made, newest first, page by page."""
+"""The history: what the account has made, newest first, page by page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pictory_async._core.models import HistoryImage, HistoryPage
 
 
 class Dated(Protocol):
-    """An item of a history."""
+    """An item of any history; it has a date."""
 
     @property
     def created_at(self) -> datetime | None: ...
@@ -28,13 +28,13 @@ PageT = TypeVar("PageT")
 
 @attrs.define(eq=False)
 class Cursor:
-    """The place in a history. It does no I/O.
+    """A position in a history. It does no I/O.
 
     Attributes:
-        next_page_key: The first page not yet fetched; None for the newest before the
-            beginning and at the end.
-        since: Items created before it end the walk.
-        left: How many items may still be given; None for all.
+        next_page_key: The key of the first page not yet fetched; None before the first
+            page and after the last.
+        since: The first item created before this moment ends the iteration.
+        left: The number of items that may still be yielded; None for no limit.
         ended: Whether no page is left to fetch.
     """
 
@@ -42,7 +42,7 @@ class Cursor:
     since: datetime | None = None
     left: int | None = None
     ended: bool = False
-    # Only their hashes, so that memory stays flat over a long history.
+    # Hashes of keys; the keys themselves would fill the memory in a long history.
     _fetched: set[int] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Cursor:
         """Return the key of the next page.
 
         Raises:
-            PaginationError: It was fetched before: going on would never end.
+            PaginationError: It was fetched before; reading on would never end.
         """
         key = self.next_page_key
         if key is not None and hash(key) in self._fetched:
@@ -62,21 +62,22 @@ class Cursor:
     def advance(
         self, items: tuple[ItemT, ...], next_page_key: str | None
     ) -> tuple[ItemT, ...]:
-        """Move past a page; return those of its items that count."""
+        """Move past a page; return the items of it to yield."""
         if self.next_page_key is not None:
             self._fetched.add(hash(self.next_page_key))
-        young = self._young_enough(items)
-        whole = len(young) == len(items)
+        recent = self._recent(items)
+        all_recent = len(recent) == len(items)
         if self.left is not None:
-            young = young[: self.left]
-            self.left -= len(young)
+            recent = recent[: self.left]
+            self.left -= len(recent)
         self.next_page_key = next_page_key
-        self.ended = next_page_key is None or not whole or self.left == 0
-        return young
+        self.ended = next_page_key is None or not all_recent or self.left == 0
+        return recent
 
-    def _young_enough(self, items: tuple[ItemT, ...]) -> tuple[ItemT, ...]:
-        # [D] ai-studio/get-images: newest first, so the first older one is the end.
-        # One without a readable date cannot be older than anything.
+    def _recent(self, items: tuple[ItemT, ...]) -> tuple[ItemT, ...]:
+        # [D] api-reference/ai-studio/get-images: newest first, so that the first item
+        # from before *since* is the end. An item without a readable date does not count
+        # as old.
         if self.since is None:
             return items
         for index, item in enumerate(items):
@@ -86,7 +87,7 @@ class Cursor:
 
 
 class History(ABC, Generic[ItemT, PageT]):
-    """Streams a history, whatever it lists: by item, or by page."""
+    """Streams the history of any product, by item or by page."""
 
     def __init__(
         self, fetch: Callable[[str | None], Awaitable[PageT]], cursor: Cursor
@@ -104,67 +105,69 @@ class History(ABC, Generic[ItemT, PageT]):
     @staticmethod
     @abstractmethod
     def _page(items: tuple[ItemT, ...], next_page_key: str | None) -> PageT:
-        """Return a page of such items."""
+        """Return a page with these items."""
 
     @property
     def next_page_key(self) -> str | None:
-        """The first page not yet fetched; None before the first and at the end.
+        """The key of the first page not yet fetched; None at the beginning and the end.
 
-        ``session.history(start=key)`` goes on from there, tomorrow too. A page that
-        was begun (by leaving the loop, or by *limit* or *since*) is behind it: iterate
-        by `pages` to stop between two.
+        ``session.history(start=key)`` continues there, even in another program. The
+        rest of a page that was only partly used (because you left the loop, or by
+        *limit* or *since*) is skipped: iterate by `pages` to stop between two pages.
         """
         return self._cursor.next_page_key
 
     def __aiter__(self) -> Self:
-        """Return itself: there is only one place in the history."""
+        """Return itself: all iterations share one position."""
         return self
 
     async def __anext__(self) -> ItemT:
         """Return the next item."""
         while not self._buffer:
             async with self._lock:  # two tasks may share one history
-                if not self._buffer and await self._next_items() is None:
+                if not self._buffer and not await self._fetch_page():
                     raise StopAsyncIteration
         return self._buffer.popleft()
 
     def pages(self) -> AsyncIterator[PageT]:
-        """Iterate by page; first over the rest of a page that was begun by item."""
+        """Iterate by page, beginning with the rest of a page that was partly used."""
         return _Pages(self._rest_or_next_page)
 
     async def _rest_or_next_page(self) -> PageT | None:
         async with self._lock:
-            if not self._buffer and await self._next_items() is None:
+            if not self._buffer and not await self._fetch_page():
                 return None
             items = tuple(self._buffer)
             self._buffer.clear()
             return self._page(items, self.next_page_key)
 
-    async def _next_items(self) -> int | None:
-        """Fetch a page into the buffer; the place moves only once it is here."""
+    async def _fetch_page(self) -> bool:
+        """Fetch a page into the buffer; return False at the end of the history.
+
+        The position moves only after the page has arrived.
+        """
         if self._cursor.ended:
-            return None
+            return False
         items, key = self._read(await self._fetch(self._cursor.check()))
-        young = self._cursor.advance(items, key)
-        self._buffer.extend(young)
-        return len(young)
+        self._buffer.extend(self._cursor.advance(items, key))
+        return True
 
 
 class ImageHistory(History[HistoryImage, HistoryPage]):
     """Streams the history: ``async for image in session.history()``.
 
-    `pages` streams whole pages instead; both share one place in the history. A page
+    `pages` streams whole pages instead; both share one position in the history. A page
     is fetched when it is needed, so leaving the loop costs nothing more. After an
-    error, or after leaving the loop, the same object goes on where it was, without
+    error, or after leaving the loop, the same object continues where it was, without
     loss or repetition.
 
-    Cancelling a step loses nothing: the page is fetched again by the next one.
+    Cancelling a step loses nothing: the next one fetches the page again.
 
-    Iterating over it is what raises.
+    The errors below are raised by iterating, not by the constructor.
 
     Raises:
-        PaginationError: The service named a page that was read before.
-        APIError, TransportError, InvalidResponseError: The page could not be had.
+        PaginationError: The service named a page that was already read.
+        APIError, TransportError, InvalidResponseError: The page could not be read.
 
     Source: https://docs.pictory.ai/api-reference/ai-studio/get-images
     """
@@ -181,7 +184,10 @@ class ImageHistory(History[HistoryImage, HistoryPage]):
 
 
 class _Pages(AsyncIterator[PageT]):
-    """Not a generator: one is dead after its first error, and pages would be lost."""
+    """An iterator of pages.
+
+    Not an async generator, which ends with its first error: this one can go on.
+    """
 
     def __init__(self, step: Callable[[], Awaitable[PageT | None]]) -> None:
         self._step = step

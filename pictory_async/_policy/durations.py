@@ -1,10 +1,9 @@
-"""How long the jobs of one model take, estimated from when they were seen to end.
+"""How long the jobs of one model take, estimated from interval-censored observations.
 
-A job that ended is a span: it ended between the last poll that saw it run and the poll
-that saw the end; a job that still runs is a span without an end. Expectation
+A job that ended is a span: it ended between the last poll that found it running and the
+poll that found it ended; a job that still runs is a span without an end. Expectation
 maximisation on cells of equal ratio, smoothed after each round, turns the spans into a
-distribution of any shape. A log-normal fit in 60 lines costs 15 to 20 % more polls
-where durations are a mixture.
+distribution of any shape.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ CELLS, MOST_CELLS, CELL_SECONDS = 96, 240, 5.0  # about 5 s each if jobs are lon
 ROUNDS = 12  # of expectation maximisation
 WIDTH = 0.6  # of the smoothing, over the deviation and the number of jobs ** -0.2
 
-Ended = tuple[float, float, float]  # logarithms of its span; how many then ran
-Span = tuple[float, float, float]  # from where to where, in cells; for how many jobs
+Ended = tuple[float, float, float]  # log of start and end of its span; jobs running
+Span = tuple[float, float, float]  # start and end, in cells; weight
 
 
 @attrs.frozen
 class Durations:
-    """Shares of the jobs that end in each cell; cells are of equal ratio."""
+    """The share of jobs that end in each cell; cells are of equal ratio."""
 
     low: float  # logarithm of the seconds at which the first cell begins
-    step: float  # by which it grows with each cell
+    step: float  # by which that logarithm grows from cell to cell
     smooth: list[float]
-    raw: list[float]  # not smoothed: nothing but what was seen
-    count: int  # jobs that were learned from
+    raw: list[float]  # the same before smoothing
+    count: int  # of the jobs learned from
 
 
 def estimate(
     ended: Sequence[Ended], running: Sequence[tuple[float, float]]
 ) -> Durations:
-    """Return the distribution that explains both, jobs that ended and that run."""
+    """Return the distribution that best explains the ended and the running jobs."""
     low = min(early for early, _, _ in ended) - 0.2
-    # Those that run may go on for as long again, and more.
+    # A job that still runs may take up to e times its present age.
     high = max([late + 0.3 for _, late, _ in ended] + [age + 1.0 for age, _ in running])
     middle = sorted(late for _, late, _ in ended)[len(ended) // 2]
     wanted = (high - low) * math.exp(middle) / CELL_SECONDS
@@ -48,7 +47,7 @@ def estimate(
     step = (high - low) / cells
     spans = [((a - low) / step, (b - low) / step, 1.0) for a, b, _ in ended]
     spans += [(max(0.0, a - low) / step, cells, weight) for a, weight in running]
-    # To begin with, equal shares for equal seconds, then for equal ratios.
+    # The prior: equal shares for equal seconds, then for equal ratios.
     smooth = [math.exp(min(0.0, low + step * n - middle)) for n in range(cells)]
     raw = smooth = _scaled(smooth)
     for _ in range(ROUNDS):
@@ -63,7 +62,7 @@ def _scaled(shares: list[float]) -> list[float]:
 
 
 def _allot(shares: list[float], spans: Sequence[Span]) -> list[float]:
-    """Spread each job over its span as *shares* have it, and add them up."""
+    """Spread each job over its span in proportion to *shares*, and add them up."""
     below = [0.0, *accumulate(shares), 1.0]
     rises = [0.0] * (len(shares) + 2)
     for start, stop, weight in spans:
@@ -80,10 +79,10 @@ def _allot(shares: list[float], spans: Sequence[Span]) -> list[float]:
 
 
 def _blur(shares: list[float], width: float) -> list[float]:
-    """Smooth with a kernel whose deviation is *width* of that of *shares*."""
+    """Smooth with a kernel whose deviation is *width* times that of *shares*."""
     mean = sum(map(mul, shares, range(len(shares))))
     variance = sum((n - mean) ** 2 * share for n, share in enumerate(shares))
-    half = width * width * variance / 2 + 1e-9  # what each way there and back adds
+    half = width * width * variance / 2 + 1e-9  # variance added by each pair of passes
     kept = (half + 1 - math.sqrt(2 * half + 1)) / half
     for _ in range(4):  # there and back, twice
         shares = list(accumulate(shares, lambda a, b: kept * a + (1 - kept) * b))

@@ -1,7 +1,7 @@
 """How fast requests may start: additive increase, multiplicative decrease.
 
-Pure: the time comes in. No rate is imposed until the service throttles; then the
-session finds one that the service bears.
+The time is passed in. There is no limit on the rate until the service throttles; then
+the session finds a rate that the service accepts.
 """
 
 import math
@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-CUT = 0.5  # what is left of the rate after a 429
+CUT = 0.5  # the factor by which a 429 reduces the rate
 RECOVERY = 60.0  # seconds from a standstill back to the rate before the first 429
-SLOWEST = 0.2  # requests a second: a poll every five seconds still gets through
-REMEMBERED = 60  # seconds with requests that are kept to measure a speed by
+SLOWEST = 0.2  # requests a second, the lowest rate
+REMEMBERED = 60  # seconds with requests for which their number is kept
 
 
 def _positive_or_none(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -22,12 +22,12 @@ def _positive_or_none(_: object, attribute: "attrs.Attribute[Any]", value: Any) 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What the session may use, over submits, polls, pages and downloads together.
+    """Limits of a session, for submits, polls, pages and downloads together.
 
     Attributes:
-        concurrent_requests: Requests under way at once.
-        requests_per_second: Requests started a second, evenly spaced; None for no
-            limit but what the service enforces by 429.
+        concurrent_requests: The number of requests in flight at the same time.
+        requests_per_second: The number of requests started per second, evenly spaced;
+            None for no limit except what the service enforces with 429.
     """
 
     concurrent_requests: int = attrs.field(
@@ -49,7 +49,7 @@ class Pace:
         self._rate: float | None = None  # while throttled, as of _rate_at
         self._rate_at = -math.inf
         self._goal = math.inf  # the rate at which the throttling is over
-        self._starts: dict[int, int] = {}  # by whole second, the last of them
+        self._starts: dict[int, int] = {}  # requests by whole second, the latest last
 
     def ready_at(self) -> float:
         """Return the moment from which the next request may start."""
@@ -63,7 +63,7 @@ class Pace:
             self._next = max(self._next, now) + 1 / rate
 
     def rate(self, now: float) -> float | None:
-        """Return the requests a second that may start; None for any number."""
+        """Return how many requests a second may start; None for no limit."""
         if self._rate is None:
             return self._limit
         grown = self._rate + max(now - self._rate_at, 0.0) * self._goal / RECOVERY
@@ -75,7 +75,7 @@ class Pace:
     def throttled(
         self, now: float, *, started: float, retry_after: float | None
     ) -> None:
-        """Slow down: a request that had *started* then was refused *now*.
+        """Slow down: a request from the moment *started* was refused *now*.
 
         Args:
             now: The present moment.
@@ -85,7 +85,7 @@ class Pace:
         if retry_after:
             self._paused_until = max(self._paused_until, now + retry_after)
         if started <= self._rate_at and self._rate is not None:
-            return  # sent before the last cut, so it says nothing about it
+            return  # sent before the last cut: it says nothing about the new rate
         before = self.rate(now) or self._speed(started)
         if self._rate is None:
             self._goal = max(before, SLOWEST / CUT)
@@ -101,6 +101,6 @@ class Pace:
         self._starts[second] += 1
 
     def _speed(self, moment: float) -> float:
-        """Return the requests a second that were being started at that *moment*."""
+        """Return how many requests a second were started around *moment*."""
         second = math.floor(moment)
         return max(self._starts.get(second, 0), self._starts.get(second - 1, 0), 1.0)

@@ -1,7 +1,6 @@
-"""When to ask how a job stands: arithmetic on seconds, without a clock."""
+"""When to poll a job, and what a poll means: decisions without a clock."""
 
 import random
-from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
@@ -15,16 +14,15 @@ from pictory_async._core.errors import (
 )
 from pictory_async._core.models import ResultT
 from pictory_async._core.wire import JobReport
+from pictory_async._policy.retry import Rand
 
-Rand = Callable[[], float]
-
-# A new job may be unknown to the part of the service that answers first.
+# Seconds for which a new job may still be unknown to a replica of the service [I].
 LAG_AFTER_SUBMIT = 30.0
 
 
 @runtime_checkable
 class PollPolicy(Protocol):
-    """Decides when a job is asked for. Pure: seconds come in, seconds go out."""
+    """Decides when a job is polled. Pure: seconds come in, seconds go out."""
 
     def delay(self, *, polls: int, elapsed: float, model: str) -> float:
         """Return the seconds until the next poll.
@@ -32,7 +30,7 @@ class PollPolicy(Protocol):
         Args:
             polls: Polls so far; 0 before the first.
             elapsed: Seconds since the submission.
-            model: As requested; the documented default where none was named.
+            model: The requested model; the documented default if none was requested.
         """
         ...
 
@@ -41,8 +39,9 @@ class PollPolicy(Protocol):
 
         Args:
             model: As in `delay`.
-            earliest: Seconds from the submission to the last poll that saw it run.
-            latest: Seconds from the submission to the poll that saw the end.
+            earliest: Seconds from the submission to the last poll that found it
+                running.
+            latest: Seconds from the submission to the poll that found it ended.
         """
         ...
 
@@ -60,11 +59,11 @@ class Backoff:
 
     Attributes:
         first: Seconds before the first poll.
-        factor: By which the interval grows with each poll; at least 1.
+        factor: The factor by which the interval grows with each poll; at least 1.
         maximum: Seconds, the longest interval.
-        jitter: Share by which an interval varies, so that many jobs do not poll in
-            step; it never leads out of [first, maximum].
-        rand: Source of randomness, from 0 to 1.
+        jitter: The share by which an interval varies, so that many jobs are not polled
+            in step; the interval stays within [first, maximum].
+        rand: A source of random numbers from 0 to 1.
 
     Source: https://docs.pictory.ai/api-reference/ai-studio/get-image-job ("Use a
     polling interval of 10-30 seconds").
@@ -120,29 +119,29 @@ class FixedInterval:
 
 @attrs.frozen
 class PollAgain:
-    """Nothing final yet. Wait at least this many seconds."""
+    """The job goes on. Wait at least *at_least* seconds before the next poll."""
 
     at_least: float = 0.0
 
 
 @attrs.frozen
 class Settle:
-    """The job has ended, with a result or with an error."""
+    """The job has ended, with a result or an error as its *outcome*."""
 
     outcome: Any
 
 
 def judge(
-    heard: JobReport[ResultT] | PictoryError, *, elapsed: float, attached: bool
+    report: JobReport[ResultT] | PictoryError, *, elapsed: float, attached: bool
 ) -> PollAgain | Settle:
-    """Say what one poll means for the job.
+    """Return what one poll means for its job.
 
     Args:
-        heard: What the poll gave.
+        report: What the poll returned or raised.
         elapsed: Seconds since the submission.
-        attached: Whether the job was started elsewhere.
+        attached: Whether the job was submitted elsewhere.
     """
-    match heard:
+    match report:
         case JobReport(error=JobNotFoundError()) if (
             not attached and elapsed < LAG_AFTER_SUBMIT
         ):
@@ -159,10 +158,10 @@ def judge(
             408,
             429,
         }:
-            return Settle(heard)
-        case APIError(retry_after=asked):
-            return PollAgain(asked or 0.0)
+            return Settle(report)
+        case APIError(retry_after=retry_after):
+            return PollAgain(retry_after or 0.0)
         case TransportError() | InvalidResponseError():
             return PollAgain()
         case _:
-            return Settle(heard)
+            return Settle(report)

@@ -1,4 +1,4 @@
-"""What to do after a failed request: one table, without a clock."""
+"""What to do after a failed attempt: one table, without a clock."""
 
 import math
 import random
@@ -16,13 +16,13 @@ from pictory_async._core.errors import (
     TransportError,
 )
 
-Rand = Callable[[], float]
+Rand = Callable[[], float]  # returns random numbers from 0 to 1
 
-# Seconds; else a policy without waits would ask for ever, and as fast as it can.
+# Seconds. Without it a policy whose waits are 0 would send without end or pause.
 _SHORTEST_THROTTLE = 0.05
 
-# 2**64 times any delay is beyond every maximum, and does not overflow.
-_MOST_DOUBLINGS = 64
+# 2**64 times any delay exceeds every maximum; 1000**64 does not overflow a float.
+_MAX_EXPONENT = 64
 
 
 def _not_negative(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
@@ -32,19 +32,20 @@ def _not_negative(_: object, attribute: "attrs.Attribute[Any]", value: float) ->
 
 @attrs.frozen
 class RetryPolicy:
-    """How failed requests are tried again. Times are in seconds.
+    """How failed requests are retried. Times are in seconds.
 
     Attributes:
-        attempts: Tries for one request; 1 means no retry.
+        attempts: Attempts for one request; 1 means no retry.
         first: The longest wait after the first failure.
-        factor: By which the longest wait grows with each failure.
-        maximum: What it grows to. The wait is drawn between 0 and it ("full jitter").
-        max_retry_after: The longest ``Retry-After`` that is obeyed; a longer one is
-            raised to the caller.
-        throttled_for: How long one request waits out 429 and 503 in all. These do
-            not use up *attempts*.
+        factor: The factor by which the longest wait grows with each failure.
+        maximum: The limit of that growth. Each wait is drawn at random between 0 and
+            the longest wait ("full jitter").
+        max_retry_after: The longest ``Retry-After`` that is waited for; after a longer
+            one the error is raised to the caller.
+        throttled_for: The total time for which one request waits because of 429 and
+            503. These do not use up *attempts*.
 
-    A paid request is tried again only where it certainly created nothing.
+    A paid request is retried only if it certainly created nothing.
     """
 
     attempts: int = attrs.field(
@@ -67,18 +68,18 @@ class RetryPolicy:
 
     def delay(self, *, failures: int, rand: Rand = random.random) -> float:
         """Return the seconds to wait after so many *failures* (1 after the first)."""
-        grown = self.first * self.factor ** min(failures - 1, _MOST_DOUBLINGS)
+        grown = self.first * self.factor ** min(failures - 1, _MAX_EXPONENT)
         return rand() * min(grown, self.maximum)
 
 
 @attrs.frozen
-class Tally:
-    """What one request has been through.
+class Attempts:
+    """The failed attempts of one request so far.
 
     Attributes:
-        failures: Failures that use up attempts.
-        throttles: Times it was told to slow down.
-        throttled: Seconds waited for that.
+        failures: Those that count against `RetryPolicy.attempts`.
+        throttles: Those that were answered with 429 or 503.
+        throttled: Seconds waited because of the latter.
     """
 
     failures: int = 0
@@ -88,10 +89,10 @@ class Tally:
 
 @attrs.frozen
 class TryAgain:
-    """Wait *after* seconds, then send it again; *tally* is the new count."""
+    """Wait *after* seconds, then send it again; *attempts* is the new count."""
 
     after: float
-    tally: Tally
+    attempts: Attempts
 
 
 @attrs.frozen
@@ -112,38 +113,38 @@ def decide(
     error: PictoryError,
     *,
     paid: bool,
-    tally: Tally,
+    attempts: Attempts,
     policy: RetryPolicy,
     rand: Rand = random.random,
 ) -> TryAgain | GiveUp | LeaveOpen:
-    """Say what follows from *error*, the failure of one attempt."""
+    """Return what follows from *error*, the failure of one attempt."""
     if is_throttling(error):
-        return _after_throttling(error, tally, policy, rand)
+        return _after_throttling(error, attempts, policy, rand)
     if paid and _may_have_created_a_job(error):
         return LeaveOpen(error)
     if (
         not _is_worth_repeating(error, paid=paid)
-        or tally.failures + 1 >= policy.attempts
+        or attempts.failures + 1 >= policy.attempts
     ):
         return GiveUp(error)
-    counted = attrs.evolve(tally, failures=tally.failures + 1)
+    counted = attrs.evolve(attempts, failures=attempts.failures + 1)
     return TryAgain(policy.delay(failures=counted.failures, rand=rand), counted)
 
 
 def is_throttling(error: PictoryError) -> bool:
-    """Say whether *error* asks the whole session to slow down."""
+    """Return whether *error* asks the whole session to slow down."""
     return isinstance(error, APIError) and error.status in {429, 503}
 
 
 def _after_throttling(
-    error: PictoryError, tally: Tally, policy: RetryPolicy, rand: Rand
+    error: PictoryError, attempts: Attempts, policy: RetryPolicy, rand: Rand
 ) -> TryAgain | GiveUp:
-    asked = error.retry_after
-    counted = attrs.evolve(tally, throttles=tally.throttles + 1)
-    # "0" tells nothing, and obeyed it would never use up the time for throttling.
+    retry_after = error.retry_after
+    counted = attrs.evolve(attempts, throttles=attempts.throttles + 1)
+    # A Retry-After of 0 counts as none: it would never use up *throttled_for*.
     backoff = policy.delay(failures=counted.throttles, rand=rand)
-    after = asked or max(backoff, _SHORTEST_THROTTLE)
-    counted = attrs.evolve(counted, throttled=tally.throttled + after)
+    after = retry_after or max(backoff, _SHORTEST_THROTTLE)
+    counted = attrs.evolve(counted, throttled=attempts.throttled + after)
     too_long = (
         after > policy.max_retry_after or counted.throttled > policy.throttled_for
     )
@@ -157,8 +158,9 @@ def _may_have_created_a_job(error: PictoryError) -> bool:
         case InvalidResponseError():
             return True
         case APIError(status=status):
-            # [D] 500: "Retry the request after a brief delay". A gateway's 502 or
-            # 504 says nothing of what the service behind it did.
+            # [D] api-reference/ai-studio/generate-image, 500: "Retry the request after
+            # a brief delay". A 502 or 504 comes from a gateway, which does not know
+            # what the service behind it did.
             return (status >= 500 and status != 500) or status < 200
         case _:
             return False
@@ -175,11 +177,12 @@ def _is_worth_repeating(error: PictoryError, *, paid: bool) -> bool:
 
 
 def read_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for.
+    """Return the seconds to wait according to a ``Retry-After`` header.
 
     Args:
         value: Seconds, or a date (RFC 9110, 10.2.3).
-        now: The answer's own date, or the clock's: what a date is measured from.
+        now: The moment from which a date is measured: the date of the answer, else
+            the present time.
     """
     if not value:
         return None

@@ -1,8 +1,8 @@
 """When to poll the jobs of one model, given how long they take.
 
-Dynamic programming on the cells of the distribution finds the polls that see the end
-soonest at a price per poll; the price is set such that a job costs as many polls as at
-a fixed interval.
+Dynamic programming on the cells of the distribution finds the polls that notice the end
+soonest, at a price per poll; the price is chosen such that a job costs as many polls as
+at a fixed interval.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import attrs
 from pictory_async._policy.durations import Durations
 
 MINIMUM = 1.0  # seconds between two polls of one job
-SURPRISES = 2.0  # beside the jobs learned from, so many that take any time at all
-TAIL = 16  # times for polls beyond the longest duration
+SURPRISES = 2.0  # imaginary jobs of any duration, added to those learned from
+TAIL = 16  # possible polls beyond the longest duration
 CHEAPEST, DEAREST, HALVINGS = math.log(0.05), math.log(60.0), 8  # price, in seconds
-# What may be spent of the polls at a fixed interval, for jobs as they were seen and
-# with surprises; less CAUTION over the number of jobs: a guess from few errs to the
-# expensive side. These were found by simulation (benchmarks/polling.py).
+# The budget of polls, as a multiple of those at a fixed interval: for jobs as they were
+# observed, and with surprises; less CAUTION / number of jobs, because an estimate from
+# few jobs tends to be too expensive. Found by simulation (benchmarks/polling.py).
 BUDGET, BUDGET_WITH_SURPRISES, CAUTION = 1.02, 1.1, 0.7
-LEAST = 1.04  # polls: with one a job nobody would find out that jobs end long before
+LEAST = 1.04  # polls; with only one a job, shorter durations would go unnoticed
 
 
 @attrs.frozen
 class Schedule:
-    """When to poll the jobs of one model; all in seconds from the submission."""
+    """When to poll the jobs of one model; times are in seconds from the submission."""
 
     times: Sequence[float] = ()
-    limits: Sequence[float] = ()  # until when each can still be the next poll
-    slack: Sequence[float] = ()  # by which each may vary
-    shares: Sequence[float] = ()  # of the jobs that run, so many end before it
+    limits: Sequence[float] = ()  # the latest moment at which each is the next poll
+    slack: Sequence[float] = ()  # the jitter of each
+    shares: Sequence[float] = ()  # of the jobs still running, the share that ends by it
 
     @classmethod
     def of(cls, times: list[float], running: list[float]) -> Schedule:
-        """Return the schedule of polls at *times*, which find such shares *running*."""
+        """Return the schedule of polls at *times*, when these shares still run."""
         limits = [(a + b) / 2 for a, b in pairwise([0.0, *times])]
         gaps = [b - a for a, b in pairwise([0.0, *times, math.inf])]
         slack = [0.1 * min(pair) for pair in pairwise(gaps)]
@@ -48,11 +48,16 @@ class Schedule:
 
 
 class Grid:
-    """The times at which a poll can be, and what is to be expected at each.
+    """The possible times of a poll, and what is to be expected at each.
 
-    By each a share of the jobs has `ended`, after `moment` seconds in sum; others
-    still run: as was `seen`, and with surprises (`wary`). The next poll can be the
-    one numbered `first`, `last` or any between.
+    Attributes (one value for each time):
+        times: Seconds from the submission.
+        ended: The share of jobs that have ended, surprises included.
+        moment: The sum of their durations in seconds, weighted by share.
+        seen: The share of jobs still running, as observed.
+        wary: The share of jobs still running, surprises included.
+        first: The index of the earliest possible next poll.
+        last: The index of the latest possible next poll.
     """
 
     def __init__(self, durations: Durations, maximum: float) -> None:
@@ -73,7 +78,7 @@ class Grid:
 
 
 def _times(durations: Durations, maximum: float) -> list[float]:
-    """Return 0, the way to the first cell, the end of each cell, and a tail."""
+    """Return 0, steps up to the first cell, the end of each cell, and a tail."""
     parts = math.ceil((first := math.exp(durations.low)) / maximum)
     times = [first * part / parts for part in range(parts)]
     cells = range(len(durations.raw) + 1)
@@ -86,7 +91,7 @@ def _times(durations: Durations, maximum: float) -> list[float]:
 
 
 def _fixed(times: list[float], running: list[float], interval: float) -> float:
-    """Return how many polls a job costs at a fixed interval."""
+    """Return the number of polls that a job costs at a fixed interval."""
     polls, time = 1.0, interval
     while time < times[-1]:
         n = bisect_right(times, time)
@@ -97,7 +102,7 @@ def _fixed(times: list[float], running: list[float], interval: float) -> float:
 
 
 def choose(durations: Durations, interval: float, maximum: float) -> Schedule:
-    """Return the schedule that sees the end soonest for as many polls as *interval*."""
+    """Return the schedule that notices the end soonest with the polls of *interval*."""
     grid = Grid(durations, maximum)
     less = CAUTION / durations.count
     seen = max(_fixed(grid.times, grid.seen, interval) * (BUDGET - less), LEAST)
@@ -116,9 +121,9 @@ def choose(durations: Durations, interval: float, maximum: float) -> Schedule:
 
 
 def _solve(grid: Grid, price: float) -> list[int]:
-    """Return the polls that cost least: their price and the delay that they leave.
+    """Return the polls with the least cost: their price plus the delay that remains.
 
-    `costs` are those from each poll on, less what the poll before it has saved.
+    ``costs[n]`` is the cost from poll n on, less what the poll before it has saved.
     """
     times, ended, moment = grid.times, grid.ended, grid.moment
     last = end = len(times) - 1
@@ -126,7 +131,7 @@ def _solve(grid: Grid, price: float) -> list[int]:
     costs.append(times[last] * ended[last] - moment[last])
     for n in range(last - 1, -1, -1):
         begin = min(grid.first[n], last)
-        end = max(min(grid.last[n], end), begin)  # never after what follows a later n
+        end = max(min(grid.last[n], end), begin)  # not past the successor of n + 1
         gone = ended[n]
         found = [costs[m] - gone * times[m] for m in range(begin, end + 1)]
         least = min(found)

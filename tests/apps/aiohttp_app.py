@@ -1,4 +1,4 @@
-"""Images from an aiohttp.web application: at once, by job id, and as events.
+"""Images from an aiohttp.web application: awaited, by job id, and as events.
 
 Run it with ``python aiohttp_app.py``.
 """

@@ -1,4 +1,4 @@
-"""Images from a FastAPI application: at once, by job id, and as events.
+"""Images from a FastAPI application: awaited, by job id, and as events.
 
 Run it with ``uvicorn fastapi_app:app --timeout-graceful-shutdown 10``. Without that
 option uvicorn waits for its last client before it shuts the application down, and a

@@ -1,4 +1,4 @@
-"""Images from a Litestar application: at once, by job id, and as events.
+"""Images from a Litestar application: awaited, by job id, and as events.
 
 Needs Litestar 2.25 or newer; run it with
 ``uvicorn litestar_app:app --timeout-graceful-shutdown 10``.

@@ -1,4 +1,4 @@
-"""Images from a Quart application: at once, by job id, and as events.
+"""Images from a Quart application: awaited, by job id, and as events.
 
 Run it with ``uvicorn quart_app:app --timeout-graceful-shutdown 10``.
 """

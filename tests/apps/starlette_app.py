@@ -1,4 +1,4 @@
-"""Images from a Starlette application: at once, by job id, and as events.
+"""Images from a Starlette application: awaited, by job id, and as events.
 
 Run it with ``uvicorn starlette_app:app --timeout-graceful-shutdown 10``.
 """

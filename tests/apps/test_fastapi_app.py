@@ -30,7 +30,7 @@ def test_image(client: TestClient, pictory_sandbox: ThreadedSandbox) -> None:
 
 
 def test_image_that_fails(client: TestClient, pictory_sandbox: ThreadedSandbox) -> None:
-    """The client is told why there is no image."""
+    """The response says why there is no image."""
     pictory_sandbox.fail_next(code="NO_LUCK")
     answer = client.post("/images", params=LIGHTHOUSE)
     assert answer.status_code == 502
@@ -38,7 +38,7 @@ def test_image_that_fails(client: TestClient, pictory_sandbox: ThreadedSandbox) 
 
 
 def test_job_in_progress(client: TestClient, pictory_sandbox: ThreadedSandbox) -> None:
-    """A job can be started by one request and asked about by others."""
+    """A job can be started by one request and looked up by others."""
     pictory_sandbox.hold()
     job_id = client.post("/jobs", params=LIGHTHOUSE).json()["job_id"]
     assert client.get(f"/jobs/{job_id}").json() == {"state": "in-progress"}

@@ -99,7 +99,7 @@ def notebook(
     nbformat.validate(client.nb)
 
 
-def asked(sandbox: ThreadedSandbox, kind: str) -> int:
+def requests_of(sandbox: ThreadedSandbox, kind: str) -> int:
     """Return how many requests of that kind have arrived."""
     return sum(seen.kind == kind for seen in sandbox.requests)
 
@@ -123,10 +123,10 @@ def test_session_across_cells(
     sandbox.add_fault(Fault.slow(2, on="submit"))
     notebook.interrupt(
         "await session.submit('A lighthouse in June')",
-        when=lambda: asked(sandbox, "submit") == 2,
+        when=lambda: requests_of(sandbox, "submit") == 2,
     )
 
-    # The POST went on without its cell, and its job is followed.
+    # The POST went on without its cell, and its job is polled.
     notebook.run("while len(session.jobs) < 2: await asyncio.sleep(0.01)")
     assert notebook.value("job.done()") == "False"
     sandbox.release()
@@ -139,7 +139,7 @@ def test_session_across_cells(
     notebook.run("history = session.history()")
     notebook.interrupt(
         "found = [image async for image in history]",
-        when=lambda: asked(sandbox, "images") == 1,
+        when=lambda: requests_of(sandbox, "images") == 1,
     )
     found = "[image.prompt[-4:] async for image in history]"
     assert notebook.value(found) == "['June', ' May']"
@@ -175,7 +175,7 @@ def test_bars(notebook: Notebook, pictory_sandbox: ThreadedSandbox) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bar.data
     assert gallery.data["text/html"].count("<img") == 2
 
-    # An interrupted batch stops, and what it has paid for is still followed.
+    # An interrupted batch stops, and what it has paid for is still polled.
     pictory_sandbox.hold()
     notebook.interrupt(BATCH, when=lambda: len(pictory_sandbox.submitted) == 6)
     notebook.run("while len(session.jobs) < 2: await asyncio.sleep(0.01)")

@@ -58,7 +58,7 @@ def traces() -> Iterator[Traces]:
 
 
 def is_child(span: ReadableSpan, parent: ReadableSpan) -> bool:
-    """Say whether *parent* caused *span*."""
+    """Return whether *parent* is the parent of *span*."""
     return span.parent is not None and span.parent.span_id == parent.context.span_id
 
 
@@ -101,7 +101,7 @@ async def test_polls_belong_to_nobody(traces: Traces, session: PictorySession) -
 
     async with session:
         await asyncio.gather(*(handler(number) for number in range(3)))
-        with traces.span("asks"):
+        with traces.span("caller"):
             job = session.job("another")
             await job.wait()
             job.poll_now()
@@ -117,7 +117,7 @@ async def test_polls_belong_to_nobody(traces: Traces, session: PictorySession) -
 async def test_the_key_is_in_no_span(
     traces: Traces, session: PictorySession, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Nor is the prompt: a trace is for more eyes than an account's."""
+    """Nor is the prompt: more people read traces than own the account."""
     async with session:
         with traces.span("everything"):
             image = await session.generate(PROMPT)

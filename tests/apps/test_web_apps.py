@@ -160,10 +160,10 @@ def test_endpoints(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
         *((framework, "uvloop") for framework in ("fastapi", "aiohttp")),
     ],
 )
-def test_two_hundred_at_once(
+def test_two_hundred_clients(
     framework: str, loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of 200 clients at once gets an image of its own, and each is paid once."""
+    """Each of 200 concurrent clients gets an image of its own, paid once."""
     pytest.importorskip(loop)
 
     async def main() -> None:
@@ -398,7 +398,7 @@ def _line_until(lines: Any, last: str) -> str:
 
 
 async def _ask_and_leave(root: str, sandbox: ThreadedSandbox) -> None:
-    """Ask for an image, and leave as soon as it is paid for."""
+    """Request an image, and disconnect as soon as it is paid for."""
     async with aiohttp.ClientSession(root) as http:
         drawing = asyncio.create_task(http.post("/images", params=PROMPT))
         await until(lambda: len(sandbox.submitted) == 1)

@@ -16,7 +16,7 @@ from pictory_async.webhook import WebhookReceiver
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open one session for the whole application, and take its webhooks."""
+    """Open one session for the whole application, and receive its webhooks."""
     async with PictorySession(polling=FixedInterval(60)) as session:
         receiver = WebhookReceiver(session, public_url=os.environ["PUBLIC_URL"])
         app.mount("/pictory", receiver.asgi)

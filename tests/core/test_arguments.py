@@ -97,8 +97,8 @@ def test_the_field_of_a_timeout_can_be_named() -> None:
 
     assert caught.value.field == "job_timeout"
     assert str(caught.value) == (
-        "job_timeout: must be seconds from 0, or None for no limit, not -1 (nothing "
-        "was sent)"
+        "job_timeout: must be seconds (0 or more), or None for no limit, not -1 "
+        "(nothing was sent)"
     )
 
 

@@ -26,12 +26,12 @@ REQUEST = ImageRequest("A fox in the snow")
 
 
 def image(**fields: Any) -> Any:
-    """Return the finished picture of *fields*."""
+    """Return the finished image of *fields*."""
     return generated_image({"url": URL} | fields, job_id="j1", request=REQUEST)
 
 
 def item(**fields: Any) -> Any:
-    """Return the picture of the history of *fields*."""
+    """Return the image of the history of *fields*."""
     return history_image({"id": "i1", "url": URL} | fields)
 
 
@@ -152,7 +152,7 @@ def test_newer_fields_stand_in_extra() -> None:
 
 
 def test_what_is_known_here_is_not_read() -> None:
-    """The id that was asked for and our request win over fields of those names."""
+    """The id that was polled and our request win over fields of those names."""
     read = image(job_id="j2", request={"prompt": "another"})
 
     assert (read.job_id, read.request) == ("j1", REQUEST)
@@ -221,7 +221,7 @@ def test_an_unreadable_date_is_kept_raw(raw: Any) -> None:
 
 @pytest.mark.parametrize("raw", [7, True, ["a"], {"a": 1}])
 def test_text_of_another_kind_is_kept_raw(raw: Any) -> None:
-    """A number is not made the text of a number."""
+    """A number does not become a string."""
     read = item(prompt=raw, aspectRatio=raw)
 
     assert (read.prompt, read.aspect_ratio) == (None, None)
@@ -268,7 +268,7 @@ JSON = st.recursive(
 def test_a_paid_picture_is_never_lost(
     width: object, height: object, used: object, other: object
 ) -> None:
-    """Whatever stands in the other fields, a picture with a URL is a picture."""
+    """Whatever the other fields contain, an image with a URL is an image."""
     read = image(width=width, height=height, aiCreditsUsed=used, other=other)
 
     assert read.url == URL
@@ -326,7 +326,7 @@ def test_documented_page_takes_the_short_way() -> None:
     missing=st.sets(st.sampled_from(sorted(DOCUMENTED))),
 )
 def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> None:
-    """Where the short way gives pictures, the general one gives the same."""
+    """Whatever the fast path returns, the general one returns as well."""
     item = {k: v for k, v in (DOCUMENTED | changes).items() if k not in missing}
     short = history_images([DOCUMENTED, item])
     if short is not None:
@@ -348,7 +348,7 @@ def test_short_way_never_differs(changes: dict[str, Any], missing: set[str]) -> 
     ],
 )
 def test_one_odd_item_sends_a_page_the_long_way(odd: object) -> None:
-    """The short way is for whole pages; an empty one has nothing to shorten."""
+    """The fast path is for pages with items; an empty page does not use it."""
     assert history_images([DOCUMENTED, odd]) is None
     assert history_images([]) is None
 

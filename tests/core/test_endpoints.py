@@ -1,4 +1,4 @@
-"""An endpoint is a value: how to ask, and how to read the answer."""
+"""Endpoints: what a call sends, and how it reads its answer."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_no_error_shows_what_is_private(cls: type[PictoryError]) -> None:
 
 @pytest.mark.parametrize("cls", tuple(subclasses(APIError)))
 def test_a_long_answer_is_cut_in_the_text(cls: type[APIError]) -> None:
-    """The service's words take 300 characters of the text at most."""
+    """Code and message of the service take up at most 300 characters of the text."""
     error = cls("word " * 500, status=400, method="GET", path="/p", code="c" * 5000)
 
     assert len(str(error)) < 500
@@ -348,17 +348,17 @@ ASKED = {"method": "POST", "path": "/v1/aistudio/images"}
         ),
         (
             JobTimeoutError(job_id="j1"),
-            "job j1: not finished in time; session.job(job_id) takes it up again",
+            "job j1: not finished in time; session.job(job_id) polls it again",
         ),
         (
             JobTimeoutError(job_id="j1", still_running=True),
-            "job j1: not finished in time; it is still followed, wait for it again",
+            "job j1: not finished in time; it is still polled, wait for it again",
         ),
         (
             PaginationError(next_page_key="eyJw"),
             (
-                "page key 'eyJw' was given a second time; going on would repeat images "
-                "for ever"
+                "page key 'eyJw' was given a second time; reading on would "
+                "repeat images for ever"
             ),
         ),
         (PaginationError("given text"), "given text"),
@@ -375,7 +375,7 @@ ASKED = {"method": "POST", "path": "/v1/aistudio/images"}
         (
             SessionClosedError(job_id="j1"),
             (
-                "the session was closed while job j1 was in progress; it goes on at "
+                "the session was closed while job j1 was in progress; it continues at "
                 "the service, and job(job_id) of another session finds it"
             ),
         ),
@@ -383,12 +383,12 @@ ASKED = {"method": "POST", "path": "/v1/aistudio/images"}
     ],
 )
 def test_the_text_says_what_to_do(error: PictoryError, text: str) -> None:
-    """Each error's text names what happened and what follows from it."""
+    """The text of each error says what happened and what to do next."""
     assert str(error) == text
 
 
 def test_a_proxys_refusal_does_not_blame_the_key() -> None:
-    """A 403 that is not from the API never tells to check the API key."""
+    """The text of a 403 that is not from the API does not suggest a wrong API key."""
     error = PermissionDeniedError(status=403, from_api=False, method="GET", path="/p")
 
     assert "Check" not in str(error)

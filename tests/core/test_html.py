@@ -1,4 +1,4 @@
-"""What notebooks show is escaped, bounded, and tells no secret."""
+"""What notebooks display is escaped and bounded, and reveals no secret."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element; no attribute comes twice."""
+        """Record an element; no attribute may be repeated."""
         assert len(dict(attrs)) == len(attrs)
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
@@ -89,13 +89,13 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note what is to be read."""
+        """Record visible text."""
         if "style" not in self.open:
             self.texts.append(data)
 
     @property
     def text(self) -> str:
-        """All that is to be read, on one line."""
+        """All visible text, on one line."""
         return " ".join("".join(self.texts).replace("\xa0", " ").split())
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
@@ -159,7 +159,7 @@ class TestPicture:
         assert WEBHOOK not in IMAGE._repr_html_()
 
     def test_shows_what_is_known(self) -> None:
-        """A missing number costs no picture."""
+        """A picture is displayed although a number is missing."""
         page = read(GeneratedImage(job_id="", url=SIGNED))
         assert not page.text
         (img,) = page.of("img")
@@ -224,7 +224,7 @@ class TestPicture:
         assert not page.of("script")
 
     def test_long_prompt_is_cut(self) -> None:
-        """And no control character turns the text around."""
+        """No control character reorders the text."""
         image = attrs.evolve(IMAGE, request=ImageRequest("fox\u202e" * 1000))
         assert len(image._repr_html_()) < 4_000
         assert "…" in read(image).text
@@ -233,7 +233,7 @@ class TestPicture:
 
 class TestHistory:
     def test_image(self) -> None:
-        """It tells when and by which model."""
+        """Its caption has the date and the model."""
         text = read(OF_HISTORY).text
         assert text == (
             "A fox in the snow 2026-11-21 09:05 UTC · 720 × 1280 · "  # noqa: RUF001
@@ -254,7 +254,7 @@ class TestHistory:
         assert len(page.of("img")) == 3
 
     def test_empty_page(self) -> None:
-        """Nothing is said to follow the last."""
+        """The last page does not announce another one."""
         assert read(HistoryPage(images=())).text == "0 images"
 
     def test_gallery_is_bounded(self) -> None:
@@ -370,7 +370,7 @@ class TestJob:
         assert WEBHOOK not in job._repr_html_()
 
     async def test_failed(self, session: PictorySession, sandbox: Sandbox) -> None:
-        """It says why."""
+        """The reason is displayed."""
         sandbox.fail_next(message=ATTACK)
         job = await session.submit("Picture by night")
         with pytest.raises(JobFailedError):
@@ -383,7 +383,7 @@ class TestJob:
     async def test_problem_of_the_last_poll(
         self, session: PictorySession, sandbox: Sandbox
     ) -> None:
-        """It is told, and that it ends nothing."""
+        """The failure of the last poll is displayed, and that the job goes on."""
         job = session.job((await session.submit("Picture by night")).job_id)
         sandbox.add_fault(Fault.answer(400 + 8, on="job"))
         await job.wait(timeout=11)
@@ -391,7 +391,7 @@ class TestJob:
         assert "The last poll failed. APIError: GET" in read(job).text
 
     async def test_attached_and_given_up(self, sandbox: Sandbox) -> None:
-        """A handle can end without a word of the service; then minutes are told."""
+        """A handle that ended without a final state shows its time in minutes."""
         async with PictorySession(
             sandbox.api_key, base_url=sandbox.base_url, job_timeout=3661
         ) as session:

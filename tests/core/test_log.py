@@ -33,7 +33,7 @@ PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class Records(logging.Handler):
-    """Keeps what was logged, and compares each with the documentation."""
+    """A handler that keeps all records and compares them with the documentation."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -55,7 +55,7 @@ class Records(logging.Handler):
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record has beside logging's own, by way of JSON."""
+    """Return the fields of a record beside logging's own, converted by JSON."""
     extra = {name: value for name, value in vars(record).items() if name not in PLAIN}
     assert json.loads(json.dumps(extra)) == extra, "not all of JSON's own types"
     return {**extra, "level": record.levelname}
@@ -72,7 +72,7 @@ def promised() -> dict[str, tuple[str, set[str]]]:
 
 @pytest.fixture
 def records() -> Iterator[Records]:
-    """Hear everything, and check it all against the documentation at the end."""
+    """Record everything, and compare it with the documentation at the end."""
     logger, handler = logging.getLogger("pictory_async"), Records()
     before = logger.level
     logger.addHandler(handler)
@@ -121,7 +121,7 @@ async def test_a_job_from_its_submission_to_its_end(
 
 @pytest.mark.looptime
 async def test_what_is_tried_again_is_told(sandbox: Sandbox, records: Records) -> None:
-    """A retry says what, why and when; a 429 says that the session slows down."""
+    """A retry logs what, why and when; a 429 logs that the session slows down."""
     sandbox.add_fault(
         Fault.answer(429, on="submit", headers={"Retry-After": "3"}),
         Fault.answer(500, on="job"),
@@ -163,7 +163,7 @@ async def test_a_job_that_fails_and_one_that_is_left(
 
 
 async def test_closing_is_told_once(sandbox: Sandbox, records: Records) -> None:
-    """A session that is closed twice, or was never opened, has one end."""
+    """A session that is closed twice, or was never opened, logs `closed` once."""
     session = opened(sandbox)
     await session.aclose()
     await session.aclose()
@@ -176,7 +176,7 @@ async def test_closing_is_told_once(sandbox: Sandbox, records: Records) -> None:
 async def test_an_unknown_word_and_a_broken_policy(
     sandbox: Sandbox, records: Records
 ) -> None:
-    """What this release does not know, and what a user's code did wrong."""
+    """Undocumented values and exceptions of a user's code are logged."""
 
     class Broken:
         def delay(self, **_: object) -> float:
@@ -207,7 +207,7 @@ def fields_event(record: logging.LogRecord) -> str:
 async def test_where_it_was_logged_is_where_it_happened(
     sandbox: Sandbox, records: Records
 ) -> None:
-    """A record names the module that has something to tell, not the one that writes."""
+    """A record names the module that reports the event, not `log` itself."""
     async with opened(sandbox) as session:
         await session.submit(PROMPT)
     assert {record.module for record in records.seen} <= {"submit", "jobs"}
@@ -267,7 +267,7 @@ def test_what_a_journal_lost(records: Records) -> None:
 def test_nothing_is_built_that_nobody_reads(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a level is off, a record costs the question for it."""
+    """Where a level is disabled, only the check for it is made."""
     caplog.set_level(logging.ERROR, "pictory_async")
     assert not _events.logs_jobs()
     assert not _events.logs_polls()

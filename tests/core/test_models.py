@@ -1,4 +1,4 @@
-"""What goes in is checked, what comes out is plain, and neither shows too much."""
+"""Requests are checked, results are plain values, and neither shows too much."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_prompt_of_allowed_length_is_kept_as_it_is(prompt: str) -> None:
     ],
 )
 def test_a_bad_word_is_refused_by_its_name(field: str, value: Any, reason: str) -> None:
-    """Model, ratio and style are words or None."""
+    """Model, ratio and style are non-empty strings or None."""
     with pytest.raises(InvalidRequestError) as caught:
         ImageRequest(PROMPT, **{field: value})
 
@@ -129,7 +129,7 @@ def test_unknown_options_are_refused_by_python() -> None:
 def test_an_undocumented_word_is_kept_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The service is the judge; the log names the nearest documented value."""
+    """An undocumented value is sent; the log names the nearest documented one."""
     with caplog.at_level(logging.DEBUG):
         request = ImageRequest(PROMPT, model="seedream4.0", style="cartoon")
 
@@ -212,7 +212,7 @@ def test_results_do_not_show_queries_or_prompts() -> None:
 
 
 def test_extra_does_not_count_when_results_are_compared() -> None:
-    """Fields of a newer release make no image another one."""
+    """Unknown fields do not make two images unequal."""
     image = GeneratedImage(job_id="j1", url=URL, width=1)
     item = HistoryImage(id="i1", url=URL, created_at=datetime(2026, 4, 4, tzinfo=UTC))
 
@@ -224,7 +224,7 @@ def test_extra_does_not_count_when_results_are_compared() -> None:
 
 
 def test_only_the_last_states_are_final() -> None:
-    """A job that is in progress, or in a state of the future, may still change."""
+    """A job in progress, or in an unknown state, may still change."""
     assert [state for state in JobState if state.final] == [
         "completed",
         "failed",
@@ -237,7 +237,7 @@ def test_only_the_last_states_are_final() -> None:
 
 
 def test_a_newer_word_is_kept() -> None:
-    """A word that this release does not know is a state that equals its word."""
+    """A state that this release does not know equals its text."""
     state = JobState("paused")
 
     assert state == "paused"
@@ -250,8 +250,8 @@ def test_a_newer_word_is_kept() -> None:
     assert copy.deepcopy(state) == state
 
 
-def test_known_words_are_the_members() -> None:
-    """The documented words give the documented members."""
+def test_documented_states_are_the_members() -> None:
+    """The documented states are the members of the enum."""
     assert JobState("in-progress") is JobState.IN_PROGRESS
     assert [state.value for state in JobState] == [
         "in-progress",

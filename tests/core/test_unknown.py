@@ -1,4 +1,4 @@
-"""What became of a submission whose outcome is unknown."""
+"""Submissions whose outcome is unknown, and the search for their images."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def test_oldest_unclaimed_image_is_chosen() -> None:
 def test_memory_is_bounded_until_something_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Images are not remembered for nothing; all are while one may still come."""
+    """Images are forgotten in the end, but not while one may still be searched for."""
     monkeypatch.setattr(reconcile_module, "REMEMBERED", 10)
     claims = Claims()
     for number in range(1000):
         claims.take(f"{number}", now=NOON)
     assert len(claims._taken) <= 20
     assert hash("999") in claims._taken
-    claims.keep(search_for(error_for(), job_timeout=900))
+    claims.keep_for(search_for(error_for(), job_timeout=900))
     for number in range(1000):
         claims.take(f"{number}", now=NOON)
     assert len(claims._taken) >= 1000
@@ -170,7 +170,7 @@ async def test_finds_nothing_where_nothing_was_created() -> None:
 
 @pytest.mark.looptime
 async def test_image_of_another_call_is_never_taken() -> None:
-    """Of the same prompt, what belongs to a known job is not what was lost."""
+    """An image of a known job is not taken, although its prompt is the same."""
     async with studio() as (session, sandbox):
         sandbox.add_fault(Fault.drop(on="submit"))
         lost, kept = await asyncio.gather(
@@ -183,7 +183,7 @@ async def test_image_of_another_call_is_never_taken() -> None:
 
 @pytest.mark.looptime
 async def test_image_of_a_job_not_polled_yet_is_not_taken() -> None:
-    """A job that has ended, and does not know it yet, is asked before we choose."""
+    """A job that may have ended since its last poll is polled before choosing."""
     async with studio(polling=300) as (session, sandbox):
         mine = await session.submit(PROMPT)
         other = await session.submit("Something else")
@@ -219,7 +219,7 @@ async def test_two_lost_answers_get_two_images() -> None:
 
 @pytest.mark.looptime
 async def test_unreadable_history_is_raised() -> None:
-    """If nobody can look, the answer is not None."""
+    """If the history cannot be read, the error is raised."""
     async with studio() as (session, sandbox):
         sandbox.add_fault(Fault.answer(401, on="images"))
         with pytest.raises(AuthenticationError):

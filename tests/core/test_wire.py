@@ -72,7 +72,7 @@ READERS: dict[str, Callable[[Answer], Any]] = {
 every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 
 
-def told(payload: object, status: int = 200) -> Answer:
+def answer_with(payload: object, status: int = 200) -> Answer:
     """Return an answer whose body is *payload* as JSON."""
     return Answer(status=status, body=json.dumps(payload).encode())
 
@@ -180,17 +180,17 @@ class TestSubmissions:
         """Where two ids are given, the documented one counts."""
         payload = {"jobId": "d", "job_id": "c", "data": {"job_id": "b", "jobId": "a"}}
 
-        assert read_submission(told(payload)) == "a"
+        assert read_submission(answer_with(payload)) == "a"
 
     def test_a_number_is_an_id(self) -> None:
-        """What the service counts by is no reason to lose a paid job."""
-        assert read_submission(told({"data": {"jobId": 12345}})) == "12345"
+        """A numeric id is accepted: it is no reason to lose a paid job."""
+        assert read_submission(answer_with({"data": {"jobId": 12345}})) == "12345"
 
     @pytest.mark.parametrize("bad", [None, "", "  ", 7.5, True, ["a"], {"a": 1}])
     def test_an_id_of_another_kind_is_no_id(self, bad: object) -> None:
         """A null or number never becomes the text of an id."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_submission(told({"success": True, "data": {"jobId": bad}}))
+            read_submission(answer_with({"success": True, "data": {"jobId": bad}}))
 
         assert (caught.value.where, caught.value.why) == (
             "$.data.jobId",
@@ -234,9 +234,9 @@ class TestSubmissions:
         assert caught.value.status == 200
 
     def test_success_false_without_a_word_is_a_refusal(self) -> None:
-        """The bare fact is enough."""
+        """Nothing more than the field "success" is necessary."""
         with pytest.raises(APIError) as caught:
-            read_submission(told({"success": False}))
+            read_submission(answer_with({"success": False}))
 
         assert (caught.value.code, caught.value.message) == (None, None)
 
@@ -257,16 +257,16 @@ class TestJobs:
         ],
     )
     def test_a_job_may_still_run(self, name: str, state: str) -> None:
-        """In progress, and in a word of the future, there is no result and no error."""
+        """In progress, or in an unknown state, there is no result and no error."""
         report = job(name)
 
         assert (report.state, report.result, report.error) == (state, None, None)
 
     def test_success_does_not_count_where_there_is_a_state(self) -> None:
-        """A word for the state says more than success."""
+        """The state counts more than the field "success"."""
         payload = {"success": False, "data": {"status": "in-progress"}}
 
-        report = read_image_job(told(payload), job_id=JOB)
+        report = read_image_job(answer_with(payload), job_id=JOB)
 
         assert (report.state, report.error) == (JobState.IN_PROGRESS, None)
 
@@ -285,7 +285,7 @@ class TestJobs:
     def test_a_finished_job_gives_its_picture(
         self, name: str, width: int | None, height: int | None, used: Decimal | None
     ) -> None:
-        """Numbers come in every form, or not at all; the picture is there."""
+        """The image is read, whatever form its numbers have, or without them."""
         report = job(name)
 
         assert (report.state, report.error) == (JobState.COMPLETED, None)
@@ -303,7 +303,7 @@ class TestJobs:
 
     @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
     def test_numbers_that_json_does_not_know_are_kept_aside(self, number: str) -> None:
-        """A number that is none does not lose the picture."""
+        """An unreadable number does not lose the image."""
         body = '{"data": {"status": "completed", "url": "%s", "width": %s}}'
         answer = Answer(status=200, body=(body % (URL, number)).encode())
 
@@ -317,7 +317,7 @@ class TestJobs:
         """An integer of 400 digits is no width."""
         payload = {"data": {"status": "completed", "url": URL, "width": 10**400}}
 
-        image = read_image_job(told(payload), job_id=JOB).result
+        image = read_image_job(answer_with(payload), job_id=JOB).result
 
         assert image is not None
         assert (image.width, image.extra) == (None, {"width": 10**400})
@@ -340,7 +340,7 @@ class TestJobs:
         """A completed job without an http(s) URL is an answer that cannot be read."""
         with pytest.raises(InvalidResponseError) as caught:
             read_image_job(
-                told({"data": {"status": "completed", "url": url}}), job_id=JOB
+                answer_with({"data": {"status": "completed", "url": url}}), job_id=JOB
             )
 
         assert (caught.value.where, caught.value.why) == (
@@ -351,7 +351,7 @@ class TestJobs:
     def test_a_picture_without_a_url_at_all_is_not_there_yet(self) -> None:
         """A missing URL is as bad as a null one."""
         with pytest.raises(InvalidResponseError, match=r"@ \$\.data\.url"):
-            read_image_job(told({"data": {"status": "completed"}}), job_id=JOB)
+            read_image_job(answer_with({"data": {"status": "completed"}}), job_id=JOB)
         with pytest.raises(InvalidResponseError, match=r"@ \$\.data\.url"):
             job("job-completed-null-url")
 
@@ -390,7 +390,7 @@ class TestJobs:
         assert report.error.job_id == JOB
 
     def test_a_cleaned_job_has_expired(self) -> None:
-        """The data of a cleaned job is gone, which is an error of its own."""
+        """A job whose data was cleaned is an error of its own."""
         report = job("job-cleaned")
 
         assert (report.state, report.result) == (JobState.CLEANED, None)
@@ -411,7 +411,7 @@ class TestJobs:
         ],
     )
     def test_an_unknown_job_is_not_found(self, name: str) -> None:
-        """Every account of how the service says so leads to the same report."""
+        """Every documented form of "not found" leads to the same report."""
         report = job(name)
 
         assert (report.state, report.result) == (JobState.IN_PROGRESS, None)
@@ -428,14 +428,14 @@ class TestJobs:
             {"code": "X", "message": "JOB_NOT_FOUND"},
         ],
     )
-    def test_either_word_is_enough_to_be_not_found(self, data: dict[str, Any]) -> None:
+    def test_either_code_means_not_found(self, data: dict[str, Any]) -> None:
         """The code may be text or a number, and may be alone."""
         for payload in (
             {"success": False, "data": data},
             {"success": False, "error": data},
             {"success": False} | data,
         ):
-            report = read_image_job(told(payload), job_id=JOB)
+            report = read_image_job(answer_with(payload), job_id=JOB)
             assert type(report.error) is JobNotFoundError
 
     def test_a_404_is_not_found_even_if_cut(self) -> None:
@@ -463,17 +463,17 @@ class TestJobs:
         ],
     )
     def test_an_answer_without_a_state_cannot_be_read(self, payload: object) -> None:
-        """Without a word, a refusal or a picture nothing is known of the job."""
+        """An answer without state, refusal or image is unreadable."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_image_job(told(payload), job_id=JOB)
+            read_image_job(answer_with(payload), job_id=JOB)
 
         assert (caught.value.where, caught.value.why) == (
             "$.data.status",
-            "expected a status word",
+            "expected a status",
         )
 
     def test_a_legacy_job_of_another_kind_cannot_be_read(self) -> None:
-        """A finished storyboard is no picture."""
+        """A finished storyboard is not an image."""
         with pytest.raises(InvalidResponseError, match=r"@ \$\.data\.status"):
             job("job-legacy-storyboard")
 
@@ -520,7 +520,7 @@ class TestPages:
     def test_a_key_of_another_kind_is_refused(self, key: object) -> None:
         """A page whose key cannot be sent is unreadable, not the last."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_page(told({"items": [], "nextPageKey": key}))
+            read_page(answer_with({"items": [], "nextPageKey": key}))
 
         assert (caught.value.where, caught.value.why) == (
             "$.nextPageKey",
@@ -545,7 +545,7 @@ class TestPages:
     ) -> None:
         """The error leads to the first item that cannot be read."""
         with pytest.raises(InvalidResponseError) as caught:
-            read_page(told({"items": items}))
+            read_page(answer_with({"items": items}))
 
         assert caught.value.where == where
         assert caught.value.why == (why or "expected a non-empty string")
@@ -575,7 +575,8 @@ class TestPages:
         """An offset is taken into account; without one the time is UTC."""
         item = {"id": "a", "url": URL, "createdDate": date}
 
-        assert str(read_page(told({"items": [item]})).images[0].created_at) == expected
+        page = read_page(answer_with({"items": [item]}))
+        assert str(page.images[0].created_at) == expected
 
     def test_success_false_is_a_refusal(self) -> None:
         """A page that is an error in a 200 is reported as the error it is."""
@@ -704,7 +705,7 @@ class TestErrors:
         good = {"success": True, "data": {"jobId": "a", "status": "in-progress"}}
 
         with pytest.raises(APIError) as caught:
-            read(told(good | {"items": []}, status))
+            read(answer_with(good | {"items": []}, status))
 
         assert caught.value.status == status
 
@@ -755,7 +756,8 @@ class TestErrors:
         self, fields: object, expected: dict[str, tuple[str, ...]]
     ) -> None:
         """What does not name a field and its errors is left to the body."""
-        assert error_for(told({"code": "X", "fields": fields}, 400)).fields == expected
+        error = error_for(answer_with({"code": "X", "fields": fields}, 400))
+        assert error.fields == expected
 
     @pytest.mark.parametrize(
         ("payload", "code", "message"),
@@ -782,7 +784,7 @@ class TestErrors:
         self, payload: object, code: str | None, message: str | None
     ) -> None:
         """Top level, data and error are searched in this order."""
-        error = error_for(told(payload, 400))
+        error = error_for(answer_with(payload, 400))
 
         assert (error.code, error.message) == (code, message)
         assert error.from_api is bool(code or message)
@@ -933,7 +935,7 @@ class TestAnything:
         self, payload: object, status: int
     ) -> None:
         """No JSON value makes a reader raise what is not ours."""
-        only_our_errors(told(payload, status))
+        only_our_errors(answer_with(payload, status))
 
     @unhurried
     @given(
@@ -951,7 +953,7 @@ class TestAnything:
     )
     def test_arbitrary_fields_give_our_errors(self, payload: dict[str, object]) -> None:
         """No value of a known field makes a reader raise what is not ours."""
-        only_our_errors(told(payload))
+        only_our_errors(answer_with(payload))
 
     @pytest.mark.parametrize("name", NAMES)
     def test_every_stored_answer_can_be_read_in_every_way(self, name: str) -> None:
@@ -971,7 +973,7 @@ class TestAnything:
     def test_a_request_survives_as_json(
         self, prompt: str, style: str | None, extra: dict[str, object]
     ) -> None:
-        """What goes out is JSON of exactly what was asked for."""
+        """The body is JSON of exactly the fields of the request."""
         body = encode_request(ImageRequest(prompt, style=style, extra=extra))
 
         named = {"prompt": prompt} | ({"style": style} if style else {})
@@ -994,13 +996,13 @@ ODD = [
 @pytest.fixture(params=["with orjson", "without"])
 def library(request: pytest.FixtureRequest) -> Iterator[str]:
     """Read with orjson, or as if it were not installed."""
-    _json._fast.cache_clear()
+    _json._orjson_loads.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "without":
             patch.setitem(sys.modules, "orjson", None)
-        assert (_json._fast() is None) == (request.param == "without")
+        assert (_json._orjson_loads() is None) == (request.param == "without")
         yield request.param
-    _json._fast.cache_clear()
+    _json._orjson_loads.cache_clear()
 
 
 @pytest.mark.parametrize("raw", ODD, ids=range(len(ODD)))
@@ -1026,7 +1028,7 @@ def test_too_deep_is_refused_by_both(library: str) -> None:
 
 
 def plain(value: Any) -> bool:
-    """Say whether a value is one that both libraries keep exactly."""
+    """Return whether a value is one that both libraries keep exactly."""
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -1051,7 +1053,7 @@ def test_any_value_is_read_the_same(value: Any, ascii_only: bool) -> None:
     raw = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     results = list[object]()
     for fast in (True, False):
-        _json._fast.cache_clear()
+        _json._orjson_loads.cache_clear()
         with pytest.MonkeyPatch.context() as patch:
             if not fast:
                 patch.setitem(sys.modules, "orjson", None)
@@ -1059,5 +1061,5 @@ def test_any_value_is_read_the_same(value: Any, ascii_only: bool) -> None:
                 results.append(repr(_json.loads(raw)))
             except ValueError:
                 results.append(ValueError)
-    _json._fast.cache_clear()
+    _json._orjson_loads.cache_clear()
     assert results[0] == results[1]

@@ -1,4 +1,4 @@
-"""The figures of a session: the counting alone, and a session that is counted."""
+"""The figures of a session: the counters alone, and those of a real session."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PROMPT = "A lighthouse at dawn"
     ],
 )
 def test_each_failure_has_its_column(error: PictoryError, outcome: str) -> None:
-    """An attempt counts once, and where its error belongs."""
+    """A failed attempt is counted once, under the outcome of its error."""
     counters = Counters()
     counters.attempt_failed(Kind.PAGE, error)
     stats = counters.snapshot(jobs_in_flight=0)
@@ -67,7 +67,7 @@ def test_what_was_not_sent_is_no_attempt() -> None:
 
 
 def test_only_waiting_for_the_service_is_throttling() -> None:
-    """Seconds count where the answer was 429 or 503; retries always do."""
+    """Seconds are counted for 429 and 503 only, retries always."""
     counters = Counters()
     counters.retry(RateLimitedError(status=429), after=1.5)
     counters.retry(ServerError(status=503), after=0.5)
@@ -95,7 +95,7 @@ def test_credits_are_exact_and_by_the_price_list_where_nobody_says() -> None:
 
 
 def test_a_snapshot_stays_as_it_is() -> None:
-    """What is counted later is in the next one, and nobody can change the first."""
+    """A snapshot does not change; later figures are in the next one."""
     counters = Counters()
     before = counters.snapshot(jobs_in_flight=0)
     counters.ok[Kind.SUBMIT] += 1
@@ -143,12 +143,12 @@ async def test_a_session_counts_what_it_does(
 
 
 async def test_figures_outlive_the_loop_and_the_session(sandbox: Sandbox) -> None:
-    """They are of the session, not of what it has open."""
+    """The figures are available on any thread, and after the session was closed."""
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, polling=FixedInterval(60)
     ) as session:
         await session.submit(PROMPT)
     stats = await asyncio.to_thread(lambda: session.stats)
     assert stats.submits.ok == 1
-    # Nobody follows it any more, and how it ends is not known.
+    # It is no longer polled, and how it ends is not known.
     assert (stats.jobs_in_flight, stats.jobs_failed) == (0, 0)

@@ -1,4 +1,4 @@
-"""One attempt: what leaves, what comes back, and what never does."""
+"""One attempt: what is sent, what is returned, and what must never leak."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def all_exceptions() -> list[type[BaseException]]:
 
 
 def instance(cls: type[BaseException]) -> BaseException:
-    """Make an exception whatever its constructor, carrying the request's headers."""
+    """Make an exception, whatever its constructor, that holds the request's headers."""
     headers = CIMultiDictProxy(CIMultiDict({"Authorization": KEY}))
     info = RequestInfo(URL("http://a"), "GET", headers, URL("http://a"))
     error = cls.__new__(cls)
@@ -200,7 +200,7 @@ async def test_timeout_while_connecting_is_not_sent() -> None:
 
 
 async def test_tls_failure_is_not_sent(raw: Any) -> None:
-    """A server that does not speak TLS has not seen the request."""
+    """A server without TLS has not received the request."""
     url = await raw(b"HTTP/1.1 200 OK\r\n\r\n")
     async with session_for(url.replace("http:", "https:")) as session:
         with pytest.raises(TransportError) as caught:
@@ -280,7 +280,7 @@ def test_key_does_not_show_in_a_representation() -> None:
 
 
 async def test_huge_answer_is_not_read_to_its_end(serve: Serve) -> None:
-    """An endless body is cut off at a limit and told as unreadable."""
+    """An endless body is cut off at the limit and raised as unreadable."""
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -303,7 +303,7 @@ async def test_huge_answer_is_not_read_to_its_end(serve: Serve) -> None:
 
 
 async def test_compressed_bomb_is_not_unpacked(serve: Serve) -> None:
-    """A small body that unpacks to a large one is cut off like a large one."""
+    """A small body that decompresses to a large one is cut off like a large one."""
     bomb = gzip.compress(b" " * 2**26, compresslevel=9)
 
     async def handler(_: web.Request) -> web.Response:
@@ -315,7 +315,7 @@ async def test_compressed_bomb_is_not_unpacked(serve: Serve) -> None:
 
 
 async def test_compressed_answer_is_read(serve: Serve) -> None:
-    """Ordinary compression is undone."""
+    """A compressed body is decompressed."""
 
     async def handler(_: web.Request) -> web.Response:
         body = gzip.compress(b'{"items": []}')
@@ -427,7 +427,7 @@ async def test_withdrawn_permit_keeps_the_request_back(serve: Serve) -> None:
 
 
 async def test_connection_that_closes_before_the_body_leaves_is_not_sent() -> None:
-    """A kept connection that the server closed meanwhile carries no paid request."""
+    """A pooled connection that the server has closed carries no paid request."""
 
     class Closing(asyncio.WriteTransport):
         def is_closing(self) -> bool:

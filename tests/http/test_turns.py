@@ -1,4 +1,4 @@
-"""Turns: how many at once, how fast, in whose order; at exact times."""
+"""Turns: how many at the same time, how fast, in which order; at exact times."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pictory_async._http.turns import Turns
 pytestmark = pytest.mark.looptime
 
 
-def slots(*, at_once: int = 1, per_second: float | None = None) -> Turns:
-    """Return slots of the running loop."""
+def turns_of(*, at_once: int = 1, per_second: float | None = None) -> Turns:
+    """Return turns on the running loop."""
     limits = Limits(concurrent_requests=at_once, requests_per_second=per_second)
     return Turns(limits, asyncio.get_running_loop())
 
 
 class Requests:
-    """Requests that take *seconds* each and note when they began."""
+    """Requests that take *seconds* each and record when they began."""
 
     def __init__(self, turns: Turns, *, seconds: float = 1.0) -> None:
         self.turns = turns
@@ -44,21 +44,21 @@ class Requests:
 
 async def test_so_many_at_once() -> None:
     """No more requests than allowed are under way."""
-    requests = Requests(slots(at_once=2))
+    requests = Requests(turns_of(at_once=2))
     await asyncio.gather(*(requests.one() for _ in range(5)))
     assert requests.times == [0, 0, 1, 1, 2]
 
 
 async def test_so_many_a_second() -> None:
     """Starts are evenly spaced."""
-    requests = Requests(slots(at_once=100, per_second=4))
+    requests = Requests(turns_of(at_once=100, per_second=4))
     await asyncio.gather(*(requests.one() for _ in range(6)))
     assert requests.times == [0, 0.25, 0.5, 0.75, 1.0, 1.25]
 
 
 async def test_quiet_time_does_not_save_up() -> None:
     """After a pause there is no burst."""
-    requests = Requests(slots(at_once=100, per_second=2))
+    requests = Requests(turns_of(at_once=100, per_second=2))
     await requests.one()
     await asyncio.sleep(99)
     await asyncio.gather(*(requests.one() for _ in range(3)))
@@ -67,7 +67,7 @@ async def test_quiet_time_does_not_save_up() -> None:
 
 async def test_kinds_take_turns() -> None:
     """A poll that comes after a thousand submits waits for one of them, not all."""
-    requests = Requests(slots())
+    requests = Requests(turns_of())
     submits = [asyncio.create_task(requests.one(Kind.SUBMIT)) for _ in range(1000)]
     await asyncio.sleep(0.5)
     others = [requests.one(kind) for kind in (Kind.POLL, Kind.PAGE, Kind.DOWNLOAD)]
@@ -79,15 +79,15 @@ async def test_kinds_take_turns() -> None:
 
 async def test_first_come_first_served_within_a_kind() -> None:
     """Waiters of a kind keep their order."""
-    requests = Requests(slots())
+    requests = Requests(turns_of())
     names = [f"{n}" for n in range(20)]
     await asyncio.gather(*(requests.one(name=name) for name in names))
     assert [name for name, _ in requests.began] == names
 
 
 async def test_newcomer_does_not_overtake() -> None:
-    """Who comes when a turn becomes free queues behind those who wait."""
-    turns = slots(at_once=1)
+    """A request that arrives when a turn becomes free queues behind those that wait."""
+    turns = turns_of(at_once=1)
     requests = Requests(turns)
     await turns.acquire(Kind.POLL)
     waiting = asyncio.create_task(requests.one(name="waiting"))
@@ -99,8 +99,8 @@ async def test_newcomer_does_not_overtake() -> None:
 
 
 async def test_cancelled_waiter_gives_up_its_place() -> None:
-    """The next one moves up."""
-    requests = Requests(slots())
+    """The next waiter moves up."""
+    requests = Requests(turns_of())
     tasks = [asyncio.create_task(requests.one()) for _ in range(3)]
     await asyncio.sleep(0.5)
     tasks[1].cancel()
@@ -109,8 +109,8 @@ async def test_cancelled_waiter_gives_up_its_place() -> None:
 
 
 async def test_waiter_cancelled_with_its_turn_gives_it_on() -> None:
-    """A turn that was given to a waiter in the moment of its cancelling is not lost."""
-    turns = slots()
+    """A turn that was given to a waiter just as it was cancelled is not lost."""
+    turns = turns_of()
     await turns.acquire(Kind.POLL)
     unlucky = asyncio.create_task(turns.acquire(Kind.POLL))
     await asyncio.sleep(0)
@@ -123,8 +123,8 @@ async def test_waiter_cancelled_with_its_turn_gives_it_on() -> None:
 
 
 async def test_retry_after_holds_up_everyone() -> None:
-    """After a 429 nobody starts until the wait is over; then slowly."""
-    turns = slots(at_once=10)
+    """After a 429 no request starts until the wait is over; then they start slowly."""
+    turns = turns_of(at_once=10)
     requests = Requests(turns, seconds=0)
     await requests.one()
     turns.throttle(started=asyncio.get_running_loop().time(), retry_after=30)
@@ -137,8 +137,8 @@ async def test_retry_after_holds_up_everyone() -> None:
 
 
 async def test_closing_refuses_all() -> None:
-    """Those who wait and those who come are told; those under way are not disturbed."""
-    turns = slots(per_second=0.1)
+    """Waiting and later requests are refused; those in flight are not disturbed."""
+    turns = turns_of(per_second=0.1)
     requests = Requests(turns, seconds=5)
     under_way = asyncio.create_task(requests.one())
     waiting = asyncio.create_task(requests.one())
@@ -155,9 +155,9 @@ async def test_closing_refuses_all() -> None:
 
 
 async def test_ten_thousand_waiters_need_one_timer() -> None:
-    """Memory and timers follow the requests under way, not those that wait."""
+    """Memory and timers depend on requests in flight, not on those that wait."""
     loop = asyncio.get_running_loop()
-    turns = slots(at_once=100, per_second=1000)
+    turns = turns_of(at_once=100, per_second=1000)
     requests = Requests(turns, seconds=0)
     timers = 0
     call_at = loop.call_at
@@ -174,7 +174,7 @@ async def test_ten_thousand_waiters_need_one_timer() -> None:
 
 
 async def test_closed_between_a_turn_and_its_owner() -> None:
-    """Who was given a turn in the moment of the closing does not start."""
+    """A request that was given a turn just before the closing does not start."""
     turns = Turns(Limits(concurrent_requests=1), asyncio.get_running_loop())
     assert turns.try_acquire()
     waiting = asyncio.create_task(turns.acquire(Kind.SUBMIT))

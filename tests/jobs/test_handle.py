@@ -30,7 +30,7 @@ PROMPT = "A lighthouse at dawn"
 
 
 def polled_at(sandbox: Sandbox) -> list[float]:
-    """Return when the sandbox was asked for a job, in seconds from the submit."""
+    """Return when the sandbox was polled, in seconds from the submit."""
     submitted = next(r.at for r in sandbox.requests if r.kind == "submit")
     return [round(r.at - submitted, 3) for r in sandbox.requests if r.kind == "job"]
 
@@ -79,7 +79,7 @@ async def test_twenty_awaiters_cost_as_many_polls_as_one(
 
 
 async def test_impatient_waiter_leaves_the_job_alone(session: PictorySession) -> None:
-    """A time-out of one's own says that the job is still followed."""
+    """The time-out of one waiter says that the job is still polled."""
     job = await session.submit(PROMPT)
     with pytest.raises(JobTimeoutError) as caught:
         await job.result(timeout=3)
@@ -96,7 +96,7 @@ async def test_impatient_waiter_leaves_the_job_alone(session: PictorySession) ->
 async def test_result_with_zero_timeout_looks_without_waiting(
     session: PictorySession,
 ) -> None:
-    """A time-out of 0 gives what is there, and raises where nothing is."""
+    """A time-out of 0 returns a result that is there, and raises without one."""
     job = await session.submit(PROMPT)
     with pytest.raises(JobTimeoutError):
         await job.result(timeout=0)
@@ -147,7 +147,7 @@ async def test_cleaned_job_is_expired(
 async def test_unknown_state_word_is_kept_and_polled_on(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A word newer than this release is logged once and is not the end."""
+    """A state newer than this release is logged once and does not end the job."""
     job = await session.submit(PROMPT)
     sandbox.set_state(job.job_id, "paused")
     status = await job.wait(timeout=45)
@@ -162,7 +162,7 @@ async def test_unknown_state_word_is_kept_and_polled_on(
 async def test_unknown_state_word_for_ever_ends_at_the_deadline(
     sandbox: Sandbox,
 ) -> None:
-    """A job that never ends fails at its deadline, to the second, and is let go."""
+    """A job that never ends fails exactly at its deadline, and is released."""
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, job_timeout=60
     ) as session:
@@ -211,7 +211,7 @@ async def test_deadlines_come_in_order_of_submission(sandbox: Sandbox) -> None:
 
 
 async def test_no_deadline_without_job_timeout(sandbox: Sandbox) -> None:
-    """With ``job_timeout=None`` a job is followed for as long as it takes."""
+    """With ``job_timeout=None`` a job is polled for as long as it takes."""
     sandbox.hold()
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, job_timeout=None
@@ -262,8 +262,10 @@ async def test_leaving_updates_disturbs_nothing(session: PictorySession) -> None
     assert (await waiter).job_id == job.job_id
 
 
-async def test_poll_now_asks_at_once(session: PictorySession, sandbox: Sandbox) -> None:
-    """Whoever knows more than the policy need not wait for it."""
+async def test_poll_now_does_not_wait(
+    session: PictorySession, sandbox: Sandbox
+) -> None:
+    """The job is polled immediately, before the policy's time."""
     job = await session.submit(PROMPT)
     await asyncio.sleep(3)
     job.poll_now()
@@ -281,7 +283,7 @@ async def test_poll_now_asks_at_once(session: PictorySession, sandbox: Sandbox) 
 async def test_poll_now_during_a_poll_asks_once_more(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The answer under way may be older than what the caller knows."""
+    """A poll in flight may be older than what the caller knows, so one more follows."""
     job = await session.submit(PROMPT)
     sandbox.add_fault(Fault.slow(2, on="job"))
     await asyncio.sleep(11)
@@ -294,14 +296,14 @@ async def test_poll_now_during_a_poll_asks_once_more(
 async def test_two_handles_of_one_job_share_one_poller(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """Attaching to a job that is followed already costs no poll."""
+    """Attaching to a job that is in progress here costs no poll."""
     job = await session.submit(PROMPT)
     other = session.job(job.job_id)
     assert await other is await job
     assert polled_at(sandbox) == [10, 20]
 
 
-async def test_attached_job_is_asked_for_at_once(
+async def test_attached_job_is_polled_immediately(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
     """A job known by its id alone has no request, and its time starts now."""
@@ -339,7 +341,7 @@ async def test_unknown_job_in_the_other_documented_form() -> None:
 async def test_not_found_is_lag_just_after_the_submit(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """A 404 within 30 seconds of the submit is asked again."""
+    """A job that is not found within 30 seconds of its submit is polled again."""
     sandbox.add_fault(Fault.answer(404, on="job", times=2))
     job = await session.submit(PROMPT)
     assert (await job).job_id == job.job_id
@@ -382,7 +384,7 @@ async def test_not_found_is_the_end_later(
 async def test_failed_poll_never_fails_the_job(
     session: PictorySession, sandbox: Sandbox, fault: Fault
 ) -> None:
-    """What goes wrong with one poll is asked again after the policy's delay."""
+    """A failed poll is repeated after the policy's delay."""
     sandbox.add_fault(fault)
     job = await session.submit(PROMPT)
     assert (await job).job_id == job.job_id
@@ -413,10 +415,10 @@ async def test_poll_never_waits_longer_than_the_maximum(
 @pytest.mark.parametrize(
     ("status", "error"), [(401, AuthenticationError), (403, PermissionDeniedError)]
 )
-async def test_refused_key_ends_the_job_at_once(
+async def test_refused_key_ends_the_job_immediately(
     session: PictorySession, sandbox: Sandbox, status: int, error: type[Exception]
 ) -> None:
-    """What asking again cannot mend is raised at the first answer."""
+    """What polling again cannot change is raised at the first answer."""
     sandbox.add_fault(Fault.answer(status, on="job", times=None))
     job = await session.submit(PROMPT)
     with pytest.raises(error):
@@ -428,7 +430,7 @@ async def test_refused_key_ends_the_job_at_once(
 async def test_failure_that_nobody_awaits_makes_one_log_line(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A failed job without a waiter is one line in the log and no noise."""
+    """A failed job without a waiter logs one line, and no unretrieved exception."""
     sandbox.fail_next()
     job = await session.submit(PROMPT)
     await session.drain()
@@ -480,26 +482,26 @@ async def test_broken_policy_is_replaced_for_the_job(
 
 
 class Recorder:
-    """A policy that notes what it is asked and told."""
+    """A policy that records its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[int, float, str]] = []
-        self.told: list[tuple[str, float, float]] = []
+        self.delays: list[tuple[int, float, str]] = []
+        self.ends: list[tuple[str, float, float]] = []
 
     def delay(self, *, polls: int, elapsed: float, model: str) -> float:
-        """Note it; ten seconds."""
-        self.asked.append((polls, round(elapsed), model))
+        """Record it; return ten seconds."""
+        self.delays.append((polls, round(elapsed), model))
         return 10
 
     def ended(self, *, model: str, earliest: float, latest: float) -> None:
-        """Note it."""
-        self.told.append((model, round(earliest), round(latest)))
+        """Record it."""
+        self.ends.append((model, round(earliest), round(latest)))
 
 
 async def test_policy_is_told_between_which_polls_a_job_ended(
     sandbox: Sandbox,
 ) -> None:
-    """It hears of submitted jobs that completed or failed, not of attached ones."""
+    """It learns from submitted jobs that completed or failed, not attached ones."""
     policy = Recorder()
     async with PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, polling=policy
@@ -511,8 +513,8 @@ async def test_policy_is_told_between_which_polls_a_job_ended(
         await session.job(failed.job_id).wait()
         sandbox.clean((cleaned := await session.submit(PROMPT)).job_id)
         await cleaned.wait()
-    assert policy.told == [("flux-schnell", 10, 20), ("seedream3.0", 10, 20)]
-    assert policy.asked[:3] == [
+    assert policy.ends == [("flux-schnell", 10, 20), ("seedream3.0", 10, 20)]
+    assert policy.delays[:3] == [
         (0, 0, "flux-schnell"),
         (1, 10, "flux-schnell"),
         (0, 0, "seedream3.0"),

@@ -1,4 +1,4 @@
-"""The scheduler's corners; what users see of it is in test_handle."""
+"""Edge cases of the scheduler; what users see of it is in test_handle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMPT = "A lighthouse at dawn"
 
 
 async def test_answer_after_the_deadline_is_too_late(sandbox: Sandbox) -> None:
-    """A poll that is answered when the job's time is over changes nothing."""
+    """A poll that is answered after the job's deadline changes nothing."""
     sandbox.add_fault(Fault.slow(15, on="job"))
     async with PictorySession(
         sandbox.api_key,
@@ -35,7 +35,7 @@ async def test_answer_after_the_deadline_is_too_late(sandbox: Sandbox) -> None:
 async def test_polls_waiting_for_their_turn_end_with_the_session(
     sandbox: Sandbox,
 ) -> None:
-    """Closing does not wait for polls, and each job is told once."""
+    """Closing does not wait for polls, and ends each job once."""
     sandbox.add_fault(Fault.hang(on="job", times=None))
     session = PictorySession(
         sandbox.api_key,
@@ -84,7 +84,7 @@ async def test_a_problem_of_the_last_poll_is_told(
 
 
 async def test_byte_a_second_ends_the_attempt(sandbox: Sandbox) -> None:
-    """A server that trickles is given up after the attempt's time-out, each time."""
+    """A server that sends too slowly is given up after the time-out, each time."""
     sandbox.add_fault(Fault.trickle(on="job", times=2))
     async with PictorySession(
         sandbox.api_key,
@@ -94,15 +94,15 @@ async def test_byte_a_second_ends_the_attempt(sandbox: Sandbox) -> None:
     ) as session:
         job = await session.submit(PROMPT)
         await job
-        asked = [r.at for r in sandbox.requests if r.kind == "job"]
-        assert [round(b - a) for a, b in pairwise(asked)] == [
+        polls = [r.at for r in sandbox.requests if r.kind == "job"]
+        assert [round(b - a) for a, b in pairwise(polls)] == [
             17,
             17,
         ]
 
 
 async def test_many_jobs_are_polled_by_few_tasks(sandbox: Sandbox) -> None:
-    """Tasks follow the requests in flight, not the jobs in flight."""
+    """The number of tasks depends on requests in flight, not on jobs in flight."""
     sandbox.hold()
     async with PictorySession(
         sandbox.api_key,

@@ -1,4 +1,4 @@
-"""Submits that are cancelled, lost or closed over: one POST each, no id lost."""
+"""Submits that are cancelled, lost or cut off by closing: one POST, no id lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_open_outcome_is_never_sent_again(
     fault: Fault,
     cause: type[Exception],
 ) -> None:
-    """What may have created a job is told as unknown, after exactly one POST."""
+    """What may have created a job is raised as unknown, after exactly one POST."""
     sandbox.add_fault(fault)
     before = datetime.now(UTC)
     with pytest.raises(SubmissionUnknownError) as caught:
@@ -64,7 +64,7 @@ async def test_open_outcome_is_never_sent_again(
 
 
 async def test_refused_connection_is_not_sent(unused_tcp_port: int) -> None:
-    """Nobody listens: all tries fail and the error says that nothing was sent."""
+    """Without a server all attempts fail, and the error says that nothing was sent."""
     async with PictorySession(
         "pictai_fake", base_url=f"http://127.0.0.1:{unused_tcp_port}"
     ) as session:
@@ -95,7 +95,7 @@ async def test_cancelled_before_its_turn_sends_nothing(sandbox: Sandbox) -> None
 async def test_cancelled_before_its_first_step_sends_nothing(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """A task that is cancelled before it ran has not begun."""
+    """A task that is cancelled before it ran sends nothing."""
     task = asyncio.create_task(session.submit(PROMPT))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -105,7 +105,7 @@ async def test_cancelled_before_its_first_step_sends_nothing(
 
 
 async def test_task_that_never_ran_gives_its_turn_back(sandbox: Sandbox) -> None:
-    """Whoever cancels all tasks in that moment leaves the session usable."""
+    """Cancelling all tasks at that moment leaves the session usable."""
     async with PictorySession(
         sandbox.api_key,
         base_url=sandbox.base_url,
@@ -179,7 +179,7 @@ async def test_cancelled_while_it_waits_to_try_again_sends_nothing_more(
 async def test_cancelled_submit_that_fails_is_logged(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody waits for the error, so it is told to the log."""
+    """Nobody waits for the error, so it is logged."""
     sandbox.add_fault(Fault.drop(on="submit", delay=3))
     task = asyncio.create_task(session.submit(PROMPT))
     await asyncio.sleep(1)
@@ -193,7 +193,7 @@ async def test_cancelled_submit_that_fails_is_logged(
 async def test_cancelled_submit_is_not_tried_again(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Refused after its caller went away, it buys nothing that nobody asks for."""
+    """A POST that is refused after its caller was cancelled is not sent again."""
     sandbox.add_fault(Fault.answer(429, on="submit", delay=2))
     task = asyncio.create_task(session.submit(PROMPT))
     await asyncio.sleep(1)
@@ -205,7 +205,7 @@ async def test_cancelled_submit_is_not_tried_again(
 
 
 async def test_closing_does_not_wait_for_what_was_refused(sandbox: Sandbox) -> None:
-    """A POST that is refused in the grace is told, not tried again."""
+    """A POST that is refused while the session closes is raised, not retried."""
     sandbox.add_fault(Fault.answer(429, on="submit", delay=2))
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     task = asyncio.create_task(session.submit(PROMPT))
@@ -220,7 +220,7 @@ async def test_closing_does_not_wait_for_what_was_refused(sandbox: Sandbox) -> N
 async def test_cancelled_in_the_moment_of_the_answer_is_logged(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An outcome that comes between the answer and its waiter is told to the log."""
+    """An outcome that arrives just as its waiter is cancelled is logged."""
     sandbox.add_fault(Fault.drop(on="submit", handled=True))
     task = asyncio.create_task(session.submit(PROMPT))
     await asyncio.sleep(0)  # it has begun its own task now
@@ -232,7 +232,7 @@ async def test_cancelled_in_the_moment_of_the_answer_is_logged(
 
 
 async def test_closing_lets_a_post_on_the_wire_answer(sandbox: Sandbox) -> None:
-    """It gets five seconds, and then its handle is told the job's id."""
+    """It is answered within five seconds, and its handle ends with the job's id."""
     sandbox.add_fault(Fault.slow(4, on="submit"))
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     task = asyncio.create_task(session.submit(PROMPT))
@@ -259,7 +259,7 @@ async def test_closing_does_not_wait_longer_than_the_grace(sandbox: Sandbox) -> 
 
 
 async def test_closing_withdraws_what_has_not_gone_out(sandbox: Sandbox) -> None:
-    """A submit that waits for its turn or its retry is told that nothing was sent."""
+    """A submit that waits for its turn or its retry raises that nothing was sent."""
     sandbox.add_fault(Fault.slow(2, on="submit"))
     session = PictorySession(
         sandbox.api_key, base_url=sandbox.base_url, limits=Limits(concurrent_requests=1)
@@ -293,7 +293,7 @@ async def test_closing_withdraws_what_waits_to_try_again(sandbox: Sandbox) -> No
 async def test_abandoned_and_closed_over_is_logged(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A POST that nobody waits for and that never answers is told to the log."""
+    """A POST that nobody waits for and that is never answered is logged."""
     sandbox.add_fault(Fault.hang(on="submit"))
     session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
     task = asyncio.create_task(session.submit(PROMPT))

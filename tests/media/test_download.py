@@ -79,7 +79,7 @@ async def test_makes_a_name_in_a_folder(
 async def test_makes_the_folder_of_a_file(
     session: PictorySession, served: GeneratedImage, tmp_path: Path
 ) -> None:
-    """A file in a folder that is not there yet is no reason to lose an image."""
+    """Missing folders are created."""
     path = await session.download(served, tmp_path / "a" / "b.png")
     assert path.exists()
 
@@ -87,7 +87,7 @@ async def test_makes_the_folder_of_a_file(
 async def test_existing_file_stays(
     session: PictorySession, sandbox: Sandbox, served: GeneratedImage, tmp_path: Path
 ) -> None:
-    """Without *overwrite* an existing file is an error, before anything is asked."""
+    """Without *overwrite* an existing file is an error, before anything is sent."""
     target = tmp_path / "mine.png"
     target.write_text("mine")
     with pytest.raises(FileExistsError) as caught:
@@ -117,7 +117,7 @@ async def test_existing_file_in_a_folder_stays(
 async def test_two_downloads_to_one_file(
     session: PictorySession, served: GeneratedImage, tmp_path: Path
 ) -> None:
-    """One of them makes the file, the other is told; nothing is half written."""
+    """One of them makes the file, the other raises; no partial file remains."""
     target = tmp_path / "one.png"
     both = (session.download(served, target) for _ in range(2))
     results = await asyncio.gather(*both, return_exceptions=True)
@@ -201,7 +201,7 @@ async def test_failed_download_leaves_nothing(
 async def test_broken_download_is_tried_again(
     session: PictorySession, sandbox: Sandbox, image: HistoryImage, tmp_path: Path
 ) -> None:
-    """Reading is free: a transfer that breaks off is begun anew."""
+    """A transfer that breaks off is restarted, as a GET is free."""
     sandbox.add_fault(
         Fault.truncate(on="file", keep=20),
         Fault.answer(503, on="file"),
@@ -292,7 +292,7 @@ async def test_hostile_id_stays_in_the_folder(
 async def test_error_shows_no_query(
     session: PictorySession, sandbox: Sandbox, image: HistoryImage, tmp_path: Path
 ) -> None:
-    """A signed URL is not told to a log."""
+    """A signed URL is not logged."""
     sandbox.add_fault(Fault.answer(403, on="file"))
     signed = HistoryImage(id="a", url=f"{image.url}?Signature=secret#fragment")
     with pytest.raises(DownloadError) as caught:
@@ -304,7 +304,7 @@ async def test_error_shows_no_query(
 async def test_downloads_take_turns_with_everything_else(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The limit on requests at once holds for downloads as well."""
+    """The limit on concurrent requests applies to downloads as well."""
     made = [sandbox.add_image(f"Lighthouse number {n}") for n in range(5)]
     origin = sandbox.base_url.removesuffix("/pictoryapis")
     sandbox.add_fault(Fault.slow(10, on="file", times=None))
@@ -327,7 +327,7 @@ async def test_downloads_take_turns_with_everything_else(
 async def test_brought_session_that_is_closed(
     sandbox: Sandbox, image: HistoryImage, tmp_path: Path
 ) -> None:
-    """A closed session of the user's is told as such, and no foreign error comes."""
+    """A closed session of the user raises our error, which says so."""
     http = aiohttp.ClientSession()
     await http.close()
     async with PictorySession(
@@ -343,7 +343,7 @@ async def test_file_that_cannot_be_made_is_the_user_s_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder that takes no file is told as it is, and the slot comes back."""
+    """An error of the file system is raised as it is, and the turn is released."""
 
     def refuse(self: object) -> None:
         raise PermissionError(13, "no", str(tmp_path))
@@ -357,7 +357,7 @@ async def test_file_that_cannot_be_made_is_the_user_s_own(
 async def test_disk_error_is_the_user_s_own(
     session: PictorySession, image: HistoryImage, tmp_path: Path
 ) -> None:
-    """What the file system refuses is told as it is."""
+    """What the file system refuses is raised as it is."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         await session.download(image, tmp_path / "file" / "below.png")
@@ -461,5 +461,5 @@ def test_the_content_type_names_the_extension(content_type: str, expected: str) 
 def test_the_first_bytes_decide_where_no_image_is_named(
     content_type: str, beginning: bytes, expected: str | None
 ) -> None:
-    """A server that names no image is judged by what it sends."""
+    """If the header names no image type, the first bytes decide."""
     assert extension(content_type, beginning=beginning) == expected

@@ -33,7 +33,7 @@ def fill(sandbox: Sandbox, count: int) -> list[str]:
 
 
 def pages_asked(sandbox: Sandbox) -> int:
-    """Return how many pages the sandbox was asked for."""
+    """Return how many pages were requested from the sandbox."""
     return sum(r.kind == "images" for r in sandbox.requests)
 
 
@@ -85,7 +85,7 @@ async def test_items_and_pages_share_one_place(
 
 
 async def test_is_lazy(session: PictorySession, sandbox: Sandbox) -> None:
-    """Nothing is fetched before it is asked for, and one page at a time."""
+    """Nothing is fetched before it is needed, and one page at a time."""
     fill(sandbox, 250)
     history = session.history()
     await asyncio.sleep(10)
@@ -126,7 +126,7 @@ async def test_new_images_do_not_shift_the_pages(
 async def test_goes_on_after_an_error(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The same iterator may be asked again: nothing is lost, nothing comes twice."""
+    """The same iterator can go on: nothing is lost or repeated."""
     ids = fill(sandbox, 250)
     sandbox.add_fault(Fault.answer(401, on="images", after=1))
     history = session.history()
@@ -188,7 +188,7 @@ async def test_two_tasks_share_one_history(
 
 
 async def test_limit_stops_early(session: PictorySession, sandbox: Sandbox) -> None:
-    """As many as asked for, and no page more than that takes."""
+    """No more images than the limit are yielded, and no unnecessary page is fetched."""
     ids = fill(sandbox, 250)
     assert [i.id async for i in session.history(limit=100)] == ids[:100]
     assert pages_asked(sandbox) == 1
@@ -201,7 +201,7 @@ async def test_limit_stops_early(session: PictorySession, sandbox: Sandbox) -> N
 async def test_since_is_inclusive_and_stops(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """Images made before a moment end the walk; the one made at it counts."""
+    """The first image made before *since* ends the iteration; one made at it counts."""
     for _ in range(5):
         fill(sandbox, 1)
         await asyncio.sleep(60)
@@ -230,7 +230,7 @@ def serve(sandbox: Sandbox, *pages: dict[str, Any]) -> None:
 async def test_undated_image_does_not_stop_since(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """An image without a readable date is given, and the walk goes on."""
+    """An image without a readable date is yielded, and the iteration continues."""
     serve(
         sandbox,
         {"items": [item(1), item(2, "soon"), item(3, "2026-05-01T00:00:00Z")]},
@@ -268,7 +268,7 @@ async def test_survives_many_empty_pages(
 async def test_repeated_key_is_refused(
     session: PictorySession, sandbox: Sandbox, keys: list[str]
 ) -> None:
-    """A key that was asked for already is an error that names it, not a loop."""
+    """A repeated key is an error that names it, not an endless loop."""
     serve(
         sandbox,
         *({"items": [item(n)], "nextPageKey": key} for n, key in enumerate(keys)),
@@ -295,7 +295,7 @@ async def test_key_is_sent_as_it_came(
 
 
 async def test_page_is_retried(session: PictorySession, sandbox: Sandbox) -> None:
-    """Reading is free, so a page is tried again after all but a 4xx."""
+    """A page is free, so it is retried after every failure but a 4xx."""
     ids = fill(sandbox, 3)
     sandbox.add_fault(
         Fault.answer(500, on="images"),
@@ -368,7 +368,7 @@ def advance(cursor: Cursor, page: HistoryPage) -> HistoryPage:
 
 
 def test_pages_follow_their_keys_to_the_end() -> None:
-    """The walk begins without a key, follows each, and ends without one."""
+    """Iterating begins without a key, follows each, and ends without one."""
     cursor = Cursor()
 
     assert cursor.check() is None
@@ -380,7 +380,7 @@ def test_pages_follow_their_keys_to_the_end() -> None:
 
 
 def test_an_empty_page_with_a_key_is_not_the_end() -> None:
-    """Only a missing key ends the walk."""
+    """Only a missing key ends the iteration."""
     cursor = Cursor()
     advance(cursor, page(key="k1"))
 
@@ -390,7 +390,7 @@ def test_an_empty_page_with_a_key_is_not_the_end() -> None:
 
 
 def test_a_page_that_failed_is_asked_for_again() -> None:
-    """Asking moves nothing: without an answer the key stays the same."""
+    """Without an answer the position does not move."""
     cursor = Cursor(next_page_key="k1")
 
     assert [cursor.check(), cursor.check()] == ["k1", "k1"]
@@ -398,7 +398,7 @@ def test_a_page_that_failed_is_asked_for_again() -> None:
 
 @pytest.mark.parametrize("keys", [["k1", "k1"], ["k1", "k2", "k1"], ["k0"]])
 def test_a_repeated_key_is_refused(keys: list[str]) -> None:
-    """A key that was asked for before is an error each time, never a loop."""
+    """A repeated key is an error each time, never an endless loop."""
     cursor = Cursor(next_page_key="k0")
     for key in keys:
         cursor.check()
@@ -412,7 +412,7 @@ def test_a_repeated_key_is_refused(keys: list[str]) -> None:
 
 
 def test_the_images_before_a_repeated_key_count() -> None:
-    """The page that names a key again is itself given."""
+    """The page that repeats a key is itself yielded."""
     cursor = Cursor(next_page_key="k0")
 
     assert advance(cursor, page(0, 1, key="k0")).images == page(0, 1).images
@@ -445,7 +445,7 @@ def test_an_undated_image_does_not_stop_the_walk() -> None:
 
 
 def test_the_limit_counts_over_pages() -> None:
-    """No more images are given than asked for, and the walk ends with the last."""
+    """No more images than the limit are yielded, and the last ends the iteration."""
     cursor = Cursor(left=3)
 
     assert len(advance(cursor, page(0, 1, key="k1")).images) == 2
@@ -455,7 +455,7 @@ def test_the_limit_counts_over_pages() -> None:
 
 
 def test_a_limit_beyond_the_end_is_no_error() -> None:
-    """The last page ends the walk with images left to give."""
+    """The last page ends the iteration before the limit is reached."""
     cursor = Cursor(left=10)
     advance(cursor, page(0))
 
@@ -463,7 +463,7 @@ def test_a_limit_beyond_the_end_is_no_error() -> None:
 
 
 def test_a_limit_of_none_at_all_asks_for_nothing() -> None:
-    """A walk of no images has ended before its first page."""
+    """With a limit of 0 the iteration ends before the first page."""
     assert Cursor(left=0).ended is True
     assert Cursor(left=1).ended is False
 

@@ -22,7 +22,7 @@ CASES = {case.name: case for case in polling.CASES}
 
 
 def teach(policy: Adaptive, *durations: float, model: str = MODEL) -> None:
-    """Tell of jobs that ended within 5 % of *durations*."""
+    """Let *policy* learn from jobs that ended within 5 % of *durations*."""
     for duration in durations:
         policy.ended(
             model=model, earliest=duration * 0.95, latest=max(duration * 1.05, 0)
@@ -52,7 +52,7 @@ def polls_of(policy: Adaptive, until: float, model: str = MODEL) -> list[float]:
 
 
 def test_it_is_a_poll_policy_and_two_are_not_equal() -> None:
-    """It has both methods, and what one has learned is its own."""
+    """It has both methods, and does not share what it has learned."""
     assert isinstance(Adaptive(), PollPolicy)
     assert Adaptive() != Adaptive()
     assert "rand" not in repr(Adaptive())
@@ -119,13 +119,13 @@ def test_the_interval_is_the_price() -> None:
 
 
 def test_models_are_learned_apart() -> None:
-    """A model of which nothing is known borrows nothing."""
+    """A model without history learns nothing from other models."""
     policy = taught(*around(20))
     assert policy.delay(polls=0, elapsed=0.0, model="other") == 10.0
 
 
 def test_it_follows_a_service_that_gets_slower_and_faster() -> None:
-    """After as many jobs as it remembers nothing is left of what was before."""
+    """After as many jobs as it remembers, earlier ones have no influence."""
     policy = taught(*around(20))
     teach(policy, *around(60))
     assert len([time for time in polls_of(policy, until=60.0) if time < 40.0]) <= 2
@@ -160,7 +160,7 @@ def test_the_slowest_of_a_burst_are_not_all_that_is_remembered() -> None:
 
 
 def test_jobs_that_still_run_count() -> None:
-    """While others run on, those that ended first say less of how long a job takes."""
+    """While others run on, those that ended first have less weight."""
     alone, among = Adaptive(rand=lambda: 0.5), Adaptive(rand=lambda: 0.5)
     for policy in (alone, among):
         for _ in range(20 if policy is among else 0):
@@ -193,7 +193,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_jobs_that_end_without_a_word_are_forgotten() -> None:
-    """A thousand that were seen running and never again do not count for ever."""
+    """Jobs that were seen running and then never again lose their weight."""
     policy = Adaptive()
     for _ in range(1000):
         policy.delay(polls=1, elapsed=100.0, model=MODEL)
@@ -204,7 +204,7 @@ def test_jobs_that_end_without_a_word_are_forgotten() -> None:
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_ignored(odd: float) -> None:
-    """It is neither learned nor does it lead out of the bounds."""
+    """It is not learned, and no delay leaves its bounds."""
     policy = taught(*around(20))
     before = policy.delay(polls=0, elapsed=0.0, model=MODEL)
     for _ in range(20):
@@ -230,7 +230,7 @@ def test_no_delay_is_out_of_bounds(
     interval: float,
     rand: float,
 ) -> None:
-    """Whatever was learned and whatever is asked, it is from 1 s to the maximum."""
+    """Whatever was learned, every delay is from 1 s to the maximum."""
     policy = Adaptive(interval=interval, rand=lambda: rand)
     for number, (earliest, latest) in enumerate(spans):
         policy.delay(polls=number, elapsed=asked[0][1], model=MODEL)
@@ -255,8 +255,8 @@ def test_jitter_spreads_polls_but_little() -> None:
     assert 0.1 < first[1] - first[0] < 1.0
 
 
-def test_an_early_answer_is_not_asked_again_at_once() -> None:
-    """A poll shortly before one that was planned takes its place."""
+def test_an_early_poll_replaces_the_planned_one() -> None:
+    """A poll shortly before a planned one takes its place."""
     policy = taught(*around(20))
     first = policy.delay(polls=0, elapsed=0.0, model=MODEL)
     assert policy.delay(polls=1, elapsed=first - 0.3, model=MODEL) > 1.3
@@ -266,15 +266,15 @@ def test_an_early_answer_is_not_asked_again_at_once() -> None:
 @pytest.mark.parametrize(
     ("learned", "elapsed", "reason"),
     [
-        (2, 0.0, "too few jobs have ended to learn from, 2"),
-        (56, 0.0, r"\d+% of those that run so long end by then, as 56 jobs tell"),
-        (56, 3600.0, "it has outlived all that was learned"),
+        (2, 0.0, r"too few jobs have ended to learn from \(2\)"),
+        (56, 0.0, r"\d+% of jobs that old end by then, judging by the last 56"),
+        (56, 3600.0, "it takes longer than any job learned from"),
     ],
 )
 def test_a_log_record_says_why(
     learned: int, elapsed: float, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At DEBUG there is one for each delay, with what it was derived from."""
+    """At DEBUG there is one for each delay, with its reason."""
     policy = taught(*around(20, learned))
     with caplog.at_level(logging.DEBUG, "pictory_async"):
         policy.delay(polls=1, elapsed=elapsed, model=MODEL)
@@ -285,7 +285,7 @@ def test_a_log_record_says_why(
 
 
 def test_no_text_is_made_without_debug(caplog: pytest.LogCaptureFixture) -> None:
-    """At INFO nothing is logged, nor asked for."""
+    """At INFO nothing is logged, and no text is formatted."""
 
     class Unprintable(str):
         __slots__ = ()

@@ -24,7 +24,7 @@ def paced(starts: list[float], *, limit: float | None = None) -> Pace:
 
 
 def test_there_is_no_limit_by_default() -> None:
-    """Any number of requests may start at once until the service throttles."""
+    """Any number of requests may start together until the service throttles."""
     pace = paced([0.0] * 1000)
 
     assert pace.ready_at() == -math.inf
@@ -55,7 +55,7 @@ def test_time_that_was_not_used_is_not_saved_up() -> None:
 
 
 def test_retry_after_stops_everything_until_then() -> None:
-    """The service's wish holds for all requests, and the rate recovers after it."""
+    """Retry-After applies to all requests, and the rate recovers after it."""
     pace = Pace()
     pace.throttled(100.0, started=99.0, retry_after=30.0)
 
@@ -68,7 +68,7 @@ def test_retry_after_stops_everything_until_then() -> None:
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    """Of several wishes the longest counts."""
+    """Of several Retry-Afters the longest counts."""
     pace = Pace()
     pace.throttled(100.0, started=99.0, retry_after=30.0)
     pace.throttled(101.0, started=99.0, retry_after=5.0)
@@ -120,7 +120,7 @@ def test_requests_are_spaced_by_the_rate_of_the_moment() -> None:
 
 
 def test_a_refusal_of_the_new_rate_cuts_again() -> None:
-    """What started after the cut and was refused halves the rate once more."""
+    """A request that started after the cut and is throttled halves the rate again."""
     pace = paced([0.0] * 16)
     pace.throttled(0.5, started=0.0, retry_after=None)
     pace.throttled(15.5, started=10.0, retry_after=None)
@@ -131,7 +131,7 @@ def test_a_refusal_of_the_new_rate_cuts_again() -> None:
 
 
 def test_the_rate_has_a_floor_and_recovers_within_a_minute() -> None:
-    """However often it is cut, a request goes every five seconds, then all again."""
+    """Cut again and again it allows a request every five seconds, and recovers."""
     pace = paced([0.0] * 16)
     for cut in range(33):
         now = 0.5 + cut / 64
@@ -176,7 +176,7 @@ def test_a_slow_refusal_of_a_burst_halves_the_speed_of_the_burst() -> None:
 
 
 def test_speeds_are_forgotten() -> None:
-    """A long run does not remember each of its seconds."""
+    """A long run does not keep a count for each of its seconds."""
     pace = paced([float(second) for second in range(10_000)])
 
     assert len(pace._starts) <= 61
@@ -240,7 +240,7 @@ def test_throttling_never_makes_a_slow_session_faster() -> None:
 def test_a_pace_never_stands_still_or_exceeds_its_limit(
     limit: float | None, events: list[tuple[float, Any]]
 ) -> None:
-    """Whatever happens, a next start is in reach, and a limit is kept."""
+    """Whatever happens, the next start is not far away, and the limit is kept."""
     pace, now = Pace(limit=limit), 0.0
     for wait, refused in events:
         if refused is None:
@@ -280,6 +280,6 @@ def test_limits_that_make_no_sense_are_refused(
 
 
 def test_limits_have_their_documented_defaults() -> None:
-    """Thirty-two requests at once, and no rate of our own."""
+    """Thirty-two concurrent requests, and no limit on the rate."""
     assert Limits() == Limits(concurrent_requests=32, requests_per_second=None)
     assert Limits(requests_per_second=0.5).requests_per_second == 0.5

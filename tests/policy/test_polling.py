@@ -1,4 +1,4 @@
-"""When a job is asked for, and what one answer means for it."""
+"""When a job is polled, and what one poll means for it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def delays(policy: PollPolicy, polls: int) -> list[float]:
 
 
 def test_the_delays_grow_from_first_to_maximum() -> None:
-    """With the defaults and no luck either way they are 10 s to 30 s, times 1.25."""
+    """By default, without jitter, they grow from 10 s to 30 s by a factor of 1.25."""
     assert delays(Backoff(rand=lambda: 0.5), 7) == [
         10.0,
         12.5,
@@ -74,7 +74,7 @@ def test_jitter_varies_a_delay_by_its_share(rand: float, expected: list[float]) 
 
 
 def test_jitter_stays_within_the_documented_bounds() -> None:
-    """No delay is outside 10 s to 30 s, however the dice fall."""
+    """No delay is outside 10 s to 30 s, whatever the random number."""
     for rand in (0.0, 0.25, 0.5, 0.75, math.nextafter(1.0, 0.0)):
         found = delays(Backoff(jitter=0.9, rand=lambda rand=rand: rand), 100)
         assert min(found) >= 10.0
@@ -159,7 +159,7 @@ CLEANED = JobReport[Any](JobState.CLEANED, error=JobExpiredError(job_id="j1"))
 
 
 @pytest.mark.parametrize(
-    ("heard", "expected"),
+    ("report", "expected"),
     [
         (JobReport(JobState.IN_PROGRESS), PollAgain()),
         (JobReport(JobState("paused")), PollAgain()),
@@ -188,18 +188,18 @@ CLEANED = JobReport[Any](JobState.CLEANED, error=JobExpiredError(job_id="j1"))
 @pytest.mark.parametrize("attached", [False, True])
 @pytest.mark.parametrize("elapsed", [0.0, 1e6])
 def test_an_answer_ends_the_job_or_does_not(
-    heard: JobReport[Any] | PictoryError,
+    report: JobReport[Any] | PictoryError,
     expected: PollAgain | Settle,
     elapsed: float,
     *,
     attached: bool,
 ) -> None:
-    """A final word settles; a poll that failed is asked again, not before asked."""
-    assert judge(heard, elapsed=elapsed, attached=attached) == expected
+    """A final state settles; a failed poll is repeated, not before Retry-After."""
+    assert judge(report, elapsed=elapsed, attached=attached) == expected
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "report",
     [
         BadRequestError(status=400),
         AuthenticationError(status=401),
@@ -213,12 +213,12 @@ def test_an_answer_ends_the_job_or_does_not(
     ],
 )
 @pytest.mark.parametrize("attached", [False, True])
-def test_a_refusal_ends_the_job_at_once(heard: PictoryError, *, attached: bool) -> None:
-    """What asking again cannot mend settles the handle with that very error."""
-    step = judge(heard, elapsed=1.0, attached=attached)
+def test_a_refusal_ends_the_job(report: PictoryError, *, attached: bool) -> None:
+    """What polling again cannot change settles the handle with that very error."""
+    step = judge(report, elapsed=1.0, attached=attached)
 
     assert isinstance(step, Settle)
-    assert step.outcome is heard
+    assert step.outcome is report
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ from pictory_async._core.errors import (
     TransportError,
 )
 from pictory_async._policy.retry import (
+    Attempts,
     GiveUp,
     LeaveOpen,
     RetryPolicy,
-    Tally,
     TryAgain,
     decide,
     is_throttling,
@@ -47,12 +47,16 @@ def step(
     error: PictoryError,
     *,
     paid: bool,
-    tally: Tally | None = None,
+    attempts: Attempts | None = None,
     policy: RetryPolicy = POLICY,
 ) -> TryAgain | GiveUp | LeaveOpen:
     """Return what follows from *error* when every wait is half the longest."""
     return decide(
-        error, paid=paid, tally=tally or Tally(), policy=policy, rand=lambda: 0.5
+        error,
+        paid=paid,
+        attempts=attempts or Attempts(),
+        policy=policy,
+        rand=lambda: 0.5,
     )
 
 
@@ -95,7 +99,7 @@ def test_a_first_failure_has_its_row(
 ) -> None:
     """A paid request is repeated only where it certainly created nothing."""
     steps = {
-        AGAIN: TryAgain(0.25, Tally(failures=1)),
+        AGAIN: TryAgain(0.25, Attempts(failures=1)),
         OPEN: LeaveOpen(error),
         RAISED: GiveUp(error),
     }
@@ -121,89 +125,89 @@ def test_a_first_failure_has_its_row(
 def test_attempts_are_used_up(
     error: PictoryError, expected: type[GiveUp | LeaveOpen], *, paid: bool
 ) -> None:
-    """The last attempt's failure is raised, but what is open stays open."""
-    for tally, policy in (
-        (Tally(failures=4), POLICY),
-        (Tally(failures=9), POLICY),
-        (Tally(), RetryPolicy(1)),
+    """The last failure is raised, but an unknown outcome stays unknown."""
+    for attempts, policy in (
+        (Attempts(failures=4), POLICY),
+        (Attempts(failures=9), POLICY),
+        (Attempts(), RetryPolicy(1)),
     ):
-        found = step(error, paid=paid, tally=tally, policy=policy)
+        found = step(error, paid=paid, attempts=attempts, policy=policy)
         assert type(found) is expected
 
 
 def test_each_failure_counts_and_waits_longer() -> None:
     """Five attempts wait four times, each for half of what has doubled."""
-    tally, waits = Tally(), []
+    attempts, waits = Attempts(), []
     while isinstance(
-        found := step(ServerError(status=500), paid=True, tally=tally), TryAgain
+        found := step(ServerError(status=500), paid=True, attempts=attempts), TryAgain
     ):
-        tally, waits = found.tally, [*waits, found.after]
+        attempts, waits = found.attempts, [*waits, found.after]
 
     assert waits == [0.25, 0.5, 1.0, 2.0]
-    assert tally == Tally(failures=4)
+    assert attempts == Attempts(failures=4)
 
 
 THROTTLES = [RateLimitedError(status=429), ServerError(status=503)]
 
 
-def throttle(status: int, asked: float | None) -> APIError:
-    """Return a refusal that asks to wait for so long."""
+def throttle(status: int, retry_after: float | None) -> APIError:
+    """Return a throttling answer with that Retry-After."""
     cls = RateLimitedError if status == 429 else ServerError
-    return cls(status=status, retry_after=asked)
+    return cls(status=status, retry_after=retry_after)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("paid", [False, True])
 @pytest.mark.parametrize(
-    ("asked", "before", "expected"),
+    ("retry_after", "before", "expected"),
     [
         # Without Retry-After: full jitter over what doubles with each throttling.
-        (None, Tally(), TryAgain(0.25, Tally(0, 1, 0.25))),
-        (None, Tally(3, 2, 9.0), TryAgain(1.0, Tally(3, 3, 10.0))),
-        (None, Tally(0, 99, 0.0), TryAgain(10.0, Tally(0, 100, 10.0))),
-        # With it: exactly what was asked for.
-        (60.0, Tally(), TryAgain(60.0, Tally(0, 1, 60.0))),
-        (1.5, Tally(2, 5, 10.0), TryAgain(1.5, Tally(2, 6, 11.5))),
+        (None, Attempts(), TryAgain(0.25, Attempts(0, 1, 0.25))),
+        (None, Attempts(3, 2, 9.0), TryAgain(1.0, Attempts(3, 3, 10.0))),
+        (None, Attempts(0, 99, 0.0), TryAgain(10.0, Attempts(0, 100, 10.0))),
+        # With it: exactly those seconds.
+        (60.0, Attempts(), TryAgain(60.0, Attempts(0, 1, 60.0))),
+        (1.5, Attempts(2, 5, 10.0), TryAgain(1.5, Attempts(2, 6, 11.5))),
         # A wait of nothing is replaced, or the time would never be used up.
-        (0.0, Tally(0, 1, 1.0), TryAgain(0.5, Tally(0, 2, 1.5))),
+        (0.0, Attempts(0, 1, 1.0), TryAgain(0.5, Attempts(0, 2, 1.5))),
         # Attempts are not used up, not even by the last one.
-        (1.0, Tally(failures=4), TryAgain(1.0, Tally(4, 1, 1.0))),
-        (1.0, Tally(failures=99), TryAgain(1.0, Tally(99, 1, 1.0))),
+        (1.0, Attempts(failures=4), TryAgain(1.0, Attempts(4, 1, 1.0))),
+        (1.0, Attempts(failures=99), TryAgain(1.0, Attempts(99, 1, 1.0))),
         # The longest Retry-After that is obeyed, and the time for throttling.
-        (120.0, Tally(), TryAgain(120.0, Tally(0, 1, 120.0))),
-        (120.5, Tally(), None),
-        (1e9, Tally(), None),
-        (100.0, Tally(0, 2, 200.0), TryAgain(100.0, Tally(0, 3, 300.0))),
-        (100.0, Tally(0, 2, 200.5), None),
-        (None, Tally(0, 99, 290.0), TryAgain(10.0, Tally(0, 100, 300.0))),
-        (None, Tally(0, 99, 290.5), None),
+        (120.0, Attempts(), TryAgain(120.0, Attempts(0, 1, 120.0))),
+        (120.5, Attempts(), None),
+        (1e9, Attempts(), None),
+        (100.0, Attempts(0, 2, 200.0), TryAgain(100.0, Attempts(0, 3, 300.0))),
+        (100.0, Attempts(0, 2, 200.5), None),
+        (None, Attempts(0, 99, 290.0), TryAgain(10.0, Attempts(0, 100, 300.0))),
+        (None, Attempts(0, 99, 290.5), None),
     ],
 )
 def test_throttling_is_waited_out(
     status: int,
-    asked: float | None,
-    before: Tally,
+    retry_after: float | None,
+    before: Attempts,
     expected: TryAgain | None,
     *,
     paid: bool,
 ) -> None:
     """A 429 or 503 created nothing: it is sent again within the time allowed."""
-    error = throttle(status, asked)
+    error = throttle(status, retry_after)
 
-    assert step(error, paid=paid, tally=before) == (expected or GiveUp(error))
+    assert step(error, paid=paid, attempts=before) == (expected or GiveUp(error))
 
 
 def test_throttling_without_an_end_is_given_up() -> None:
-    """However little the service asks to wait, a request is given up some time."""
-    for asked in (None, 0.0, 1.0):
-        tally = Tally()
+    """However short the waits of the service, a request is given up eventually."""
+    for retry_after in (None, 0.0, 1.0):
+        attempts = Attempts()
         for _ in range(1000):
-            found = step(throttle(429, asked), paid=True, tally=tally)
+            found = step(throttle(429, retry_after), paid=True, attempts=attempts)
             if not isinstance(found, TryAgain):
                 break
-            tally = found.tally
+            attempts = found.attempts
         assert isinstance(found, GiveUp)
-        assert 280.0 <= tally.throttled <= 300.0
+        assert 280.0 <= attempts.throttled <= 300.0
 
 
 def test_throttling_can_be_left_to_the_caller() -> None:
@@ -249,7 +253,7 @@ def test_waits_vary_by_themselves() -> None:
     """Without a source of one's own, Python's randomness is used."""
     assert len({POLICY.delay(failures=9) for _ in range(9)}) > 1
     error = TransportError(sent=False)
-    found = decide(error, paid=True, tally=Tally(), policy=POLICY)
+    found = decide(error, paid=True, attempts=Attempts(), policy=POLICY)
     assert isinstance(found, TryAgain)
     assert 0.0 <= found.after <= 0.5
 
@@ -311,7 +315,7 @@ def test_a_policy_that_makes_no_sense_is_refused(
 def test_retry_after_is_read_in_both_forms(
     value: str | None, expected: float | None
 ) -> None:
-    """Seconds or a date give seconds from 0; what is neither gives None."""
+    """Seconds or a date give seconds, at least 0; anything else gives None."""
     assert read_retry_after(value, now=NOW) == expected
 
 
@@ -334,7 +338,7 @@ def test_a_date_is_measured_from_the_moment_given() -> None:
     ],
 )
 def test_an_http_date_is_aware(value: str | None, expected: datetime | None) -> None:
-    """A date without a zone is taken for UTC."""
+    """A date without a zone is taken as UTC."""
     found = read_date(value)
 
     assert found == expected

@@ -1,7 +1,8 @@
 """One test for each await of the session, the handle and the transport.
 
-Each cancels there, and then shows that nothing is lost, blocked or left: with one slot
-for all requests, whatever is done next would hang if the slot had not come back.
+Each test cancels at that await, and then shows that nothing is lost, blocked or left
+behind: with a single turn for all requests, the next one would hang if the turn had not
+been released.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PROMPT = "A lighthouse at dawn"
 
 @pytest.fixture
 async def session(sandbox: Sandbox) -> AsyncIterator[PictorySession]:
-    """A session with a single slot."""
+    """A session with a single turn."""
     async with PictorySession(
         sandbox.api_key,
         base_url=sandbox.base_url,
@@ -45,7 +46,7 @@ async def session(sandbox: Sandbox) -> AsyncIterator[PictorySession]:
 async def cancel(
     coro: Coroutine[Any, Any, Any], *, after: float
 ) -> asyncio.Task[object]:
-    """Run *coro* as a task, cancel it after so many seconds, and see it cancelled."""
+    """Run *coro* as a task, cancel it after so many seconds, and check that it is."""
     task = asyncio.create_task(coro)
     await asyncio.sleep(after)
     assert not task.done(), "it was over before it could be cancelled"
@@ -56,7 +57,7 @@ async def cancel(
 
 
 async def still_works(session: PictorySession) -> None:
-    """Show that a request can be made, and soon."""
+    """Check that a request can be made without delay."""
     async with asyncio.timeout(5):
         assert [page async for page in session.history().pages()]
 
@@ -90,7 +91,7 @@ async def test_submit_waiting_for_its_turn(
 
 
 async def test_submit_waiting_for_a_connection(sandbox: Sandbox) -> None:
-    """Nothing is sent, and the slot comes back."""
+    """Nothing is sent, and the turn is released."""
 
     class Slow(aiohttp.TCPConnector):
         wait = 60.0
@@ -163,7 +164,7 @@ async def test_generate_while_it_submits(
 async def test_generate_with_a_timeout_while_it_submits(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """A cancellation is not taken for the time-out."""
+    """A cancellation is not mistaken for the time-out."""
     sandbox.add_fault(Fault.slow(3, on="submit"))
     await cancel(session.generate(PROMPT, timeout=100), after=1)
     await session.drain()
@@ -230,7 +231,7 @@ async def test_leaving_the_session(sandbox: Sandbox) -> None:
 async def test_history_while_a_page_is_fetched(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """The place has not moved: the page is fetched again."""
+    """The position has not moved: the page is fetched again."""
     ids = [sandbox.add_image(f"{PROMPT} {n}").id for n in range(3)][::-1]
     sandbox.add_fault(Fault.slow(5, on="images"))
     history = session.history()
@@ -241,7 +242,7 @@ async def test_history_while_a_page_is_fetched(
 async def test_history_while_another_task_fetches(
     session: PictorySession, sandbox: Sandbox
 ) -> None:
-    """Who waits for another's page leaves it alone."""
+    """A waiter for another task's page does not disturb it."""
     sandbox.add_image(PROMPT)
     sandbox.add_fault(Fault.slow(5, on="images"))
     history = session.history()
@@ -283,7 +284,7 @@ async def test_awaiting(job: JobHandle[GeneratedImage], sandbox: Sandbox) -> Non
 
 
 async def test_result_with_timeout(job: JobHandle[GeneratedImage]) -> None:
-    """A cancellation is not taken for the time-out."""
+    """A cancellation is not mistaken for the time-out."""
     await cancel(job.result(timeout=100), after=5)
     await job
 
@@ -316,12 +317,12 @@ async def test_updates(job: JobHandle[GeneratedImage]) -> None:
         Fault.trickle(on="file"),
         Fault.answer(503, on="file", retry_after=60),
     ],
-    ids=["asked", "no answer", "body", "trying again"],
+    ids=["sent", "no answer", "body", "retrying"],
 )
 async def test_download(
     session: PictorySession, sandbox: Sandbox, tmp_path: Path, fault: Fault
 ) -> None:
-    """Wherever it is cancelled, nothing is left on disk and the slot is free."""
+    """Wherever it is cancelled, nothing is left on disk and the turn is released."""
     image = served(sandbox)
     sandbox.add_fault(fault)
     await cancel(session.download(image, tmp_path), after=2)
@@ -333,7 +334,7 @@ async def test_download(
 async def test_download_waiting_for_its_turn(
     session: PictorySession, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Its place is given up."""
+    """Its place in the queue is given up."""
     image = served(sandbox)
     sandbox.add_fault(Fault.slow(5, on="images"))
     page = asyncio.create_task(anext(session.history(), None))

@@ -1,4 +1,4 @@
-"""Whole conversations of any bytes: only our errors come out, and no image is lost."""
+"""Conversations of arbitrary bytes: only our errors are raised, no image is lost."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Server:
     async def talk(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Answer one request, and hang up."""
+        """Answer one request, and close the connection."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"POST"):
@@ -111,7 +111,7 @@ class Server:
 def converse(
     posts: list[bytes], gets: list[bytes]
 ) -> tuple[Server, GeneratedImage | PictoryError, object]:
-    """Generate one image and read one page; return what became of both."""
+    """Generate one image and read one page; return the outcome of both."""
 
     async def main() -> tuple[Server, Any, object]:
         server = Server(posts, gets)
@@ -146,7 +146,7 @@ async def settled(coro: Coroutine[Any, Any, Any]) -> Any:
 @ordinary
 @given(post=answers(), gets=st.lists(answers(), min_size=1, max_size=5))
 def test_any_bytes_give_an_image_or_our_error(post: bytes, gets: list[bytes]) -> None:
-    """Nothing but a PictoryError comes out, and an open POST is sent once."""
+    """Nothing but a PictoryError is raised, and an unknown POST is sent once."""
     server, image, page = converse([post], gets)
 
     assert isinstance(image, GeneratedImage | PictoryError)
@@ -158,12 +158,12 @@ def test_any_bytes_give_an_image_or_our_error(post: bytes, gets: list[bytes]) ->
 @ordinary
 @given(noise=st.lists(answers(), max_size=8))
 def test_completed_image_is_never_lost(noise: list[bytes]) -> None:
-    """Whatever came before, once a poll says completed the image is there.
+    """Whatever came before, once a poll reports completed the image is there.
 
     Two ends are the service's own: a job that it says failed or was cleaned, and one
     that it does not know.
     """
-    quiet = [bytes_ for bytes_ in noise if not says_the_end(bytes_)]
+    quiet = [bytes_ for bytes_ in noise if not reports_the_end(bytes_)]
     _, image, _ = converse([ACCEPTED], [*quiet, COMPLETED])
 
     assert isinstance(image, GeneratedImage)
@@ -171,9 +171,9 @@ def test_completed_image_is_never_lost(noise: list[bytes]) -> None:
     assert image.url.startswith("http")
 
 
-def says_the_end(raw: bytes) -> bool:
-    """Say whether an answer ends a job by its own word."""
+def reports_the_end(raw: bytes) -> bool:
+    """Return whether an answer reports the end of a job."""
     if raw.startswith(b"HTTP/1.1 404"):
         return True
     body = raw.partition(b"\r\n\r\n")[2]
-    return any(word in body for word in (b"failed", b"cleaned", b'"success": false'))
+    return any(end in body for end in (b"failed", b"cleaned", b'"success": false'))

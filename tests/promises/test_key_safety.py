@@ -1,4 +1,4 @@
-"""The key goes to the API's own origin; it is looked for in all that comes out."""
+"""The key goes to the API's own origin only; all output is searched for it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PROMPT = "A lighthouse at dawn, and nobody is to know of it " * 3
 
 
 class Elsewhere:
-    """A server of another origin that notes what it gets and serves a picture."""
+    """A server of another origin that records its requests and serves an image."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Note everything of a request."""
+        """Record a whole request."""
         body = await request.text()
         self.seen.append(f"{request.method} {request.url} {request.raw_headers} {body}")
         return web.Response(body=b"\x89PNG\r\n\x1a\n", content_type="image/png")
@@ -96,7 +96,7 @@ async def test_download_redirect_has_nothing_to_take_along(
 async def test_image_on_the_api_s_own_host_gets_no_key(
     elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    """A download is a download, wherever the picture is."""
+    """A download is sent without the key, wherever the image is."""
     base = elsewhere.url.removesuffix("/other.png")
     async with PictorySession(KEY, base_url=f"{base}/api") as session:
         await session.download(GeneratedImage(job_id="a", url=f"{base}/a"), tmp_path)

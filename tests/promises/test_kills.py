@@ -1,4 +1,4 @@
-"""A batch that is killed, interrupted and disconnected repeatedly, until it ends."""
+"""A batch that is killed, interrupted and cut off repeatedly until it ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROMPTS = 100
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """A quick service, in real time."""
+    """A fast sandbox, in real time."""
     async with Sandbox(duration=0.005, pictures=False, seed=1) as running:
         yield running
 
@@ -107,9 +107,9 @@ async def test_killed_at_fifty_moments(
 ) -> None:
     """Each prompt has one outcome, none is paid twice, and the finished ones stay so.
 
-    The moments are before or after a request, a transaction or a file, or some
-    milliseconds later. One batch goes through most of them; how many depends on the
-    machine, so a second one may have the rest.
+    The moments are before and after a request, a transaction or a file, or some
+    milliseconds later. One batch is killed at most of them; how many depends on the
+    machine, so a second batch may be needed for the rest.
     """
     rand = random.Random(20261122)
     kills = lives = 0
@@ -165,7 +165,7 @@ async def live(
 
 
 async def test_interrupted_at_ten_moments(runner: Runner, sandbox: Sandbox) -> None:
-    """Ctrl-C waits for the answers of POSTs on the wire: no prompt is unknown."""
+    """After Ctrl-C, requests on the wire are still answered: nothing is unknown."""
     rand = random.Random(20261123)
     for _ in range(10):
         event = rand.randrange(1, 80)
@@ -181,7 +181,7 @@ async def test_interrupted_at_ten_moments(runner: Runner, sandbox: Sandbox) -> N
 async def test_the_server_goes_away_again_and_again(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Each outage begins at a random request; the batch is run until it is complete."""
+    """The network is cut for a while, at any moment, until all is done."""
     rand = random.Random(20261124)
     outages = 0
 

@@ -1,6 +1,6 @@
 """Ten pitfalls of clients like this one, each with its test.
 
-They are what users of comparable libraries complain of.
+They are what users of comparable libraries complain about.
 """
 
 from __future__ import annotations
@@ -80,9 +80,10 @@ async def test_pitfall_1_ambiguous_post_is_sent_again(unused_tcp_port: int) -> N
 async def test_pitfall_2_stale_keep_alive_connection() -> None:
     """With a server that closes idle connections, no POST arrives twice.
 
-    The time of the idle connections flies, the HTTP library's own patience with them
-    does not: so some are used in the moment in which the server closes them. Such a
-    submit is unknown, or was not sent and goes out on a new connection.
+    Connections are idle in simulated time, while the HTTP library measures its own
+    limit for idle connections in real time: so some are used at the very moment at
+    which the server closes them. Such a submit is unknown, or was not sent and is
+    repeated on a new connection.
     """
     async with (
         Sandbox(duration=5, pictures=False, keepalive_timeout=20) as sandbox,
@@ -105,7 +106,7 @@ async def test_pitfall_2_stale_keep_alive_connection() -> None:
 async def test_pitfall_3_unknown_status_or_field(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A new word is polled on, new fields are kept, missing ones are None."""
+    """A job in a new state is polled on, new fields are kept, missing ones are None."""
     job = await session.submit(PROMPT)
     sandbox.set_state(job.job_id, "paused")
     assert (await job.wait(timeout=25)).state == "paused"
@@ -120,7 +121,7 @@ async def test_pitfall_3_unknown_status_or_field(
     sandbox.answer_job(job.job_id, {"success": True, "data": data}, times=1)
     finished = {"success": True, "data": data | {"url": "https://example.com/a.png"}}
     await asyncio.sleep(10)
-    assert not job.done()  # completed without a URL is asked again
+    assert not job.done()  # completed without a URL: polled again
     sandbox.answer_job(job.job_id, finished)
     image = await job
     assert (image.width, image.height, str(image.credits_used)) == (None, 720, "0.6")
@@ -137,7 +138,7 @@ async def test_pitfall_3_unknown_status_or_field(
 
 
 async def test_pitfall_4_no_real_deadline(sandbox: Sandbox) -> None:
-    """A server that never answers ends the attempt, not the polling, nor for ever."""
+    """A server that never answers ends the attempt, but not the polling."""
     async with PictorySession(
         sandbox.api_key,
         base_url=sandbox.base_url,
@@ -161,7 +162,7 @@ async def test_pitfall_4_no_real_deadline(sandbox: Sandbox) -> None:
 
 
 async def test_pitfall_5_queueing_counts_as_request_time() -> None:
-    """With two slots and a slow server, 200 submits wait long without a time-out."""
+    """With two turns and a slow server, 200 submits wait long without a time-out."""
     async with Sandbox(duration=1, pictures=False) as sandbox:
         sandbox.add_fault(Fault.slow(20, on="submit", times=None))
         async with PictorySession(
@@ -183,7 +184,7 @@ async def test_pitfall_5_queueing_counts_as_request_time() -> None:
 
 
 async def test_pitfall_6_another_event_loop_or_thread(session: PictorySession) -> None:
-    """Another loop gets a named error at once, not a hang nor "loop is closed"."""
+    """Another loop gets a clear error immediately, not a hang nor "loop is closed"."""
     job = await session.submit(PROMPT)
     errors = list[BaseException]()
 
@@ -204,7 +205,7 @@ async def test_pitfall_6_another_event_loop_or_thread(session: PictorySession) -
 async def test_pitfall_7_background_task_lost_or_dead_in_silence(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A job without references goes on; a death reaches every waiter; idle is idle."""
+    """A job without references goes on, an error reaches all waiters, idle is idle."""
     job_id = (await session.submit(PROMPT)).job_id
     gc.collect()
     await asyncio.sleep(25)
@@ -268,7 +269,7 @@ async def test_pitfall_8_cancelled_and_many_awaiters(
 
 @pytest.mark.parametrize("how", ["normally", "by an exception", "by cancellation"])
 async def test_pitfall_9_leaks_at_shutdown(sandbox: Sandbox, how: str) -> None:
-    """Twenty jobs in flight: they are told, and nothing of ours is left."""
+    """Closing with twenty jobs in flight ends each, and leaves nothing behind."""
     before = asyncio.all_tasks()
     jobs = list[JobHandle[GeneratedImage]]()
     inside = asyncio.Event()
@@ -336,12 +337,12 @@ async def test_pitfall_10_paging_traps(
 async def test_pitfall_10_runaway_waits(
     session: PictorySession, sandbox: Sandbox, form: str
 ) -> None:
-    """A Retry-After of a day, in either form, is raised instead of slept."""
+    """A Retry-After of a day, in either form, is raised instead of waited for."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    asked = "100000" if form == "seconds" else format_datetime(tomorrow, usegmt=True)
+    wait = "100000" if form == "seconds" else format_datetime(tomorrow, usegmt=True)
     sandbox.add_fault(
-        Fault.answer(429, on="submit", headers={"Retry-After": asked}),
-        Fault.answer(429, on="images", headers={"Retry-After": asked}),
+        Fault.answer(429, on="submit", headers={"Retry-After": wait}),
+        Fault.answer(429, on="images", headers={"Retry-After": wait}),
     )
     for use in (session.submit(PROMPT), anext(session.history())):
         with pytest.raises(RateLimitedError) as caught:
@@ -360,7 +361,7 @@ async def test_pitfall_10_runaway_waits(
 async def test_proxy_that_lets_60_a_second_through(
     throttle: Throttle, tmp_path: Path
 ) -> None:
-    """200 images at once through a proxy that refuses: all arrive, none twice."""
+    """200 concurrent images through a proxy that throttles: all arrive, none twice."""
     async with (
         Sandbox(duration=20, pictures=False, throttle=throttle) as sandbox,
         PictorySession(

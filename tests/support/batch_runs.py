@@ -1,8 +1,8 @@
 """Batches in processes that end themselves: ``python -m tests.support.batch_runs``.
 
 Each line of standard input is one run: a `Run` as JSON. A fork of this process, which
-has everything imported, runs the batch and sends itself the signal at the moment that
-the line names. The outcomes are one line of standard output.
+has everything imported, runs the batch, and gets the signal at the moment that the line
+names. Its outcome is one line of standard output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ import attrs
 
 from pictory_async import FixedInterval, PictorySession
 from pictory_async._batch.journal_file import JournalFile
-from pictory_async._core import decode as _convert
-from pictory_async._core import wire as _json
+from pictory_async._core import decode, wire
 from pictory_async._http.transport import Transport
 from pictory_async._media import download as download_module
 
@@ -35,14 +34,14 @@ class Run:
     Attributes:
         base_url: The base URL of the sandbox.
         api_key: The key of the sandbox.
-        journal: The file of the journal.
+        journal: The journal file.
         folder: The folder for the images.
         name: The beginning of each prompt.
         prompts: The number of prompts.
-        max_in_flight: The number of prompts at a time.
-        event: The number of the request, transaction or file, begun or ended, at
-            which the signal is sent; 0 for none.
-        delay: Seconds from that event until it is sent.
+        max_in_flight: As for `PictorySession.generate_many`.
+        event: The number of the event at which the signal is sent: the beginning or
+            end of a request, transaction or file. 0 for none.
+        delay: Seconds from that event to the signal.
         signal: The number of the signal.
     """
 
@@ -58,8 +57,8 @@ class Run:
     signal: int = signal.SIGKILL
 
 
-class Striker:
-    """Counts events, and sends the signal at one of them."""
+class Killer:
+    """Counts events, and sends the signal at the chosen one."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -72,32 +71,32 @@ class Striker:
         if not self._run.delay:
             os.kill(os.getpid(), self._run.signal)
             return
-        blow = (os.getpid(), self._run.signal)
-        later = threading.Timer(self._run.delay, os.kill, blow)
+        arguments = (os.getpid(), self._run.signal)
+        later = threading.Timer(self._run.delay, os.kill, arguments)
         later.daemon = True
         later.start()
 
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return *function*, with an event before and after it."""
 
-        def struck(*args: Any) -> Any:
+        def counted(*args: Any) -> Any:
             self()
             result = function(*args)
             self()
             return result
 
-        return struck
+        return counted
 
     def around_async(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the coroutine function *function*, likewise."""
 
-        async def struck(*args: Any, **options: Any) -> Any:
+        async def counted(*args: Any, **options: Any) -> Any:
             self()
             result = await function(*args, **options)
             self()
             return result
 
-        return struck
+        return counted
 
 
 async def run_batch(run: Run) -> list[list[Any]]:
@@ -124,11 +123,11 @@ async def run_batch(run: Run) -> list[list[Any]]:
 
 def in_a_fork(run: Run, write: int) -> None:
     """Run the batch and write its outcomes; never returns."""
-    striker = Striker(run)
-    JournalFile.write = striker.around(JournalFile.write)  # type: ignore[method-assign]
+    killer = Killer(run)
+    JournalFile.write = killer.around(JournalFile.write)  # type: ignore[method-assign]
     part = download_module._Part
-    part.commit = striker.around(part.commit)  # type: ignore[method-assign]
-    Transport.send = striker.around_async(Transport.send)  # type: ignore[method-assign]
+    part.commit = killer.around(part.commit)  # type: ignore[method-assign]
+    Transport.send = killer.around_async(Transport.send)  # type: ignore[method-assign]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         outcomes = asyncio.run(run_batch(run))
@@ -140,8 +139,8 @@ def in_a_fork(run: Run, write: int) -> None:
 
 def main() -> None:
     """Make a fork for each line."""
-    _convert._image_reader()  # else made in each fork
-    _json._fast()
+    decode._image_reader()  # made once, instead of in each fork
+    wire._orjson_loads()
     gc.freeze()
     for line in sys.stdin:
         read, write = os.pipe()

@@ -44,7 +44,7 @@ async def uvicorn_serves(
 ) -> AsyncIterator[str]:
     """Serve an ASGI application; give the address without a slash at its end.
 
-    Leaving shuts the server down as SIGTERM does: what is being answered is finished.
+    Leaving shuts the server down as SIGTERM does: open requests are finished.
     """
     given = {"log_level": "error", "ws": "none", **options}
     with at or loopback() as listening:
@@ -63,7 +63,7 @@ async def uvicorn_serves(
 @asynccontextmanager
 async def aiohttp_serves(app: web.Application, **options: Any) -> AsyncIterator[str]:
     """Serve an aiohttp.web application; give the address, as `uvicorn_serves`."""
-    # What is left of a body that was refused is not waited for.
+    # The rest of a body that was refused is not waited for.
     given = {"shutdown_timeout": 1.0, "lingering_time": 0.1, **options}
     runner = web.AppRunner(app, access_log=None, **given)
     await runner.setup()
