@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from yarl import URL
@@ -20,6 +20,7 @@ from pictory_async._batch.options import OnUnknown, batch_options
 from pictory_async._batch.progress import Progress
 from pictory_async._batch.run import BatchRun
 from pictory_async._core.arguments import (
+    Prompt,
     checked_image,
     checked_job_id,
     checked_limit,
@@ -27,8 +28,6 @@ from pictory_async._core.arguments import (
     checked_since,
     checked_start,
     checked_timeout,
-    given_options,
-    image_request,
 )
 from pictory_async._core.endpoints import product_of
 from pictory_async._core.errors import SessionClosedError
@@ -133,8 +132,15 @@ class PictorySession:
                 again.
             SessionClosedError: The session is closed; nothing was sent.
         """
-        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        return await self._runtime.submit(_submission(image_request(prompt, given)))
+        request = _image_request(
+            prompt,
+            model=model,
+            aspect_ratio=aspect_ratio,
+            style=style,
+            reference_image_url=reference_image_url,
+            webhook=webhook,
+        )
+        return await self._runtime.submit(_submission(request))
 
     async def generate(
         self,
@@ -168,9 +174,15 @@ class PictorySession:
             PictoryError: As for `submit` and for awaiting a `JobHandle`.
         """
         checked_timeout(timeout)
-        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
-        request = image_request(prompt, given)
-        del given, prompt  # not kept for as long as the job takes
+        request = _image_request(
+            prompt,
+            model=model,
+            aspect_ratio=aspect_ratio,
+            style=style,
+            reference_image_url=reference_image_url,
+            webhook=webhook,
+        )
+        del prompt  # not kept for as long as the job takes
         if timeout is None:
             return await (await self._runtime.submit(_submission(request)))
         now = asyncio.get_running_loop().time
@@ -244,7 +256,13 @@ class PictorySession:
             ImportError: *progress* is True and tqdm is not installed.
             SessionClosedError: The session is closed.
         """
-        given = given_options(model, aspect_ratio, style, reference_image_url, webhook)
+        given = {
+            "model": model,
+            "aspect_ratio": aspect_ratio,
+            "style": style,
+            "reference_image_url": reference_image_url,
+            "webhook": webhook,
+        }
         options = batch_options(
             options=given,
             max_in_flight=max_in_flight,
@@ -457,6 +475,16 @@ class PictorySession:
         jobs = f"{len(self._runtime.jobs)} jobs in progress"
         state = "closed" if self._runtime.closed else jobs
         return f"<PictorySession {self._runtime.settings.base_url} {state}>"
+
+
+def _image_request(prompt: Prompt, **options: str | None) -> ImageRequest:
+    """Return the request for *prompt*, with the options that are not None."""
+    given: dict[str, Any] = {
+        name: value for name, value in options.items() if value is not None
+    }
+    if isinstance(prompt, ImageRequest):
+        return prompt.override(**given) if given else prompt
+    return ImageRequest(prompt, **given)
 
 
 def _submission(request: ImageRequest) -> Submission:

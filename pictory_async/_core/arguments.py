@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from pictory_async._core.errors import InvalidRequestError
 from pictory_async._core.models import GeneratedImage, HistoryImage, ImageRequest
+from pictory_async._core.text import is_job_id
 
 Prompt: TypeAlias = str | ImageRequest
 Prompts: TypeAlias = Iterable[Prompt] | AsyncIterable[Prompt]
@@ -28,11 +29,6 @@ def checked_job_id(job_id: object) -> str:
         return str(job_id)
     reason = f"must be the id of a job, not {job_id!r:.60}"
     raise InvalidRequestError(field="job_id", reason=reason)
-
-
-def is_job_id(job_id: object) -> bool:
-    """Return whether *job_id* is text that can be one segment of a path."""
-    return isinstance(job_id, str) and bool(job_id.strip(" .")) and job_id.isprintable()
 
 
 def checked_timeout(timeout: object, *, field: str = "timeout") -> float | None:
@@ -82,31 +78,6 @@ def checked_start(start: object) -> str | None:
         return start
     reason = "must be the next_page_key of an earlier page, or None for the newest"
     raise InvalidRequestError(field="start", reason=reason)
-
-
-def given_options(
-    model: str | None,
-    aspect_ratio: str | None,
-    style: str | None,
-    reference_image_url: str | None,
-    webhook: str | None,
-) -> dict[str, str | None]:
-    """Return the options of a request as a dict."""
-    return {
-        "model": model,
-        "aspect_ratio": aspect_ratio,
-        "style": style,
-        "reference_image_url": reference_image_url,
-        "webhook": webhook,
-    }
-
-
-def image_request(prompt: Prompt, options: dict[str, Any]) -> ImageRequest:
-    """Return the request for *prompt*, with the options that are not None."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(prompt, ImageRequest):
-        return prompt.override(**given) if given else prompt
-    return ImageRequest(prompt, **given)
 
 
 def checked_image(image: object) -> tuple[str, str]:

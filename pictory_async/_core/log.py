@@ -17,16 +17,6 @@ from pictory_async._core.text import shorten
 logger: Final = logging.getLogger("pictory_async")
 
 
-def logs_jobs() -> bool:
-    """Return whether records about each job are wanted."""
-    return logger.isEnabledFor(logging.INFO)
-
-
-def logs_polls() -> bool:
-    """Return whether records about each poll are wanted."""
-    return logger.isEnabledFor(logging.DEBUG)
-
-
 def log_submitted(job_id: str, *, model: str | None, elapsed: float) -> None:
     """Log that a job was accepted after *elapsed* seconds."""
     fields = {

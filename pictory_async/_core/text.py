@@ -54,3 +54,8 @@ def is_web_url(value: object) -> bool:
     return (
         parts.scheme in {"http", "https"} and bool(parts.hostname) and port_is_readable
     )
+
+
+def is_job_id(job_id: object) -> bool:
+    """Return whether *job_id* is text that can be one segment of a path."""
+    return isinstance(job_id, str) and bool(job_id.strip(" .")) and job_id.isprintable()

@@ -12,7 +12,6 @@ from typing import Any, Final, Generic, TypeAlias
 
 import attrs
 
-from pictory_async._core.arguments import is_job_id
 from pictory_async._core.decode import (
     UnreadableValue,
     history_image,
@@ -41,7 +40,7 @@ from pictory_async._core.models import (
     JobState,
     ResultT,
 )
-from pictory_async._core.text import is_web_url, shorten
+from pictory_async._core.text import is_job_id, is_web_url, shorten
 
 JSONObject = Mapping[str, Any]
 ReadResult: TypeAlias = Callable[[JSONObject], ResultT]

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import heapq
 import itertools
+import logging
 import math
 from collections import deque
 from typing import Any
@@ -24,8 +25,7 @@ from pictory_async._core.log import (
     log_polled,
     log_retried,
     log_undocumented,
-    logs_jobs,
-    logs_polls,
+    logger,
 )
 from pictory_async._core.text import shorten
 from pictory_async._core.wire import JobReport
@@ -231,7 +231,7 @@ class Scheduler:
         verdict = judge(report, elapsed=job._elapsed, attached=job._attached)
         if isinstance(verdict, Settle):
             self._learn(job, verdict.outcome)
-            if isinstance(report, JobReport) and logs_polls():
+            if isinstance(report, JobReport) and logger.isEnabledFor(logging.DEBUG):
                 _log_poll(job, None)
             self._end(job, verdict.outcome)
             return
@@ -241,7 +241,7 @@ class Scheduler:
         if isinstance(report, PictoryError):
             self._log_failed_poll(job, report, delay)
             return
-        if logs_polls():
+        if logger.isEnabledFor(logging.DEBUG):
             _log_poll(job, delay)
         if not report.state.documented:
             self._warn_of_unknown_state(job)
@@ -272,7 +272,7 @@ class Scheduler:
         self._jobs.end(job, outcome)
         if isinstance(outcome, PictoryError):
             log_failed(job.job_id, outcome, polls=job._polls, elapsed=job._elapsed)
-        elif logs_jobs():
+        elif logger.isEnabledFor(logging.INFO):
             _log_completion(job)
 
     def _log_failed_poll(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -15,7 +16,7 @@ from pictory_async._core.errors import (
     SessionClosedError,
     TransportError,
 )
-from pictory_async._core.log import log_abandoned, log_submitted, logs_jobs
+from pictory_async._core.log import log_abandoned, log_submitted, logger
 from pictory_async._core.models import ImageRequest
 from pictory_async._core.unknown import SubmissionUnknownError, unknown
 from pictory_async._http.sender import Sender
@@ -182,7 +183,7 @@ class Submitter:
         )
         # No await from here on, so that a known id is always in session.jobs.
         job = self._accept(job_id, submission.request)
-        if logs_jobs():
+        if logger.isEnabledFor(logging.INFO):
             elapsed = (datetime.now(UTC) - submission.started_at).total_seconds()
             log_submitted(job_id, model=submission.request.model, elapsed=elapsed)
         return job

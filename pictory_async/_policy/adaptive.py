@@ -8,6 +8,7 @@ takes 15 to 20 % more polls where durations are a mixture, and notices the end o
 that are submitted in bursts after 9 to 11 s instead of 4 s.
 """
 
+import logging
 import math
 import random
 from bisect import bisect_right
@@ -15,7 +16,7 @@ from collections import deque
 
 import attrs
 
-from pictory_async._core.log import log_planned, logs_polls
+from pictory_async._core.log import log_planned, logger
 from pictory_async._policy.durations import Ended, estimate
 from pictory_async._policy.polling import Backoff
 from pictory_async._policy.retry import Rand
@@ -186,7 +187,7 @@ class Adaptive:
             delay = min(max(delay - elapsed, MINIMUM), self.maximum)
         else:
             delay = self._fallback.delay(polls=polls, elapsed=elapsed, model=model)
-        if logs_polls():
+        if logger.isEnabledFor(logging.DEBUG):
             reason = _reason(learned, index)
             log_planned(
                 delay=delay, model=model, elapsed=elapsed, polls=polls, reason=reason

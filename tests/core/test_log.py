@@ -24,6 +24,7 @@ from pictory_async import (
     SubmissionUnknownError,
 )
 from pictory_async._core import log as _events
+from pictory_async._jobs import scheduler, submit
 from pictory_async.sandbox import Fault, Sandbox
 
 PROMPT = "A lighthouse at dawn"
@@ -264,14 +265,17 @@ def test_what_a_journal_lost(records: Records) -> None:
     assert records.one("lost")["pictory_job_id"] == "a"
 
 
-def test_nothing_is_built_that_nobody_reads(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_nothing_is_built_that_nobody_reads(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a level is disabled, only the check for it is made."""
+    """Where a level is disabled, a job makes no record and no text for one."""
     caplog.set_level(logging.ERROR, "pictory_async")
-    assert not _events.logs_jobs()
-    assert not _events.logs_polls()
-    _events.log_retried(PictoryError(), kind="poll", delay=1, attempt=1)
+    monkeypatch.setattr(logging.Logger, "log", None)
+    for name in ("log_submitted", "log_polled", "log_completed"):
+        for module in (scheduler, submit):
+            monkeypatch.setattr(module, name, None, raising=False)
+    async with opened(sandbox) as session:
+        await session.generate(PROMPT)
     assert not caplog.records
 
 
