@@ -57,6 +57,21 @@ class TaskOwner:
             await asyncio.wait(pending)
 
 
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Wait until *task* has ended, however that was. Cancelling this leaves it alone.
+
+    `asyncio.wait` would do, but takes 10 us, a twentieth of a request.
+    """
+    waiter = task.get_loop().create_future()
+
+    def wake(_: object) -> None:
+        if not waiter.done():  # else it was cancelled
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    await waiter
+
+
 async def uncancelled(work: asyncio.Future[ValueT]) -> ValueT:
     """Wait for *work*, which must not be interrupted, and return its result.
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pictory_async._tasks import Signal, TaskOwner
+from pictory_async._tasks import Signal, TaskOwner, ended
 
 
 async def test_tasks_are_named_and_held() -> None:
@@ -101,3 +101,21 @@ async def test_cancelled_waiter_disturbs_no_other() -> None:
     signal.fire()
     await second
     assert (await asyncio.gather(third, return_exceptions=True))[0] is not None
+
+
+async def test_waiting_for_the_end_of_a_task_leaves_it_alone() -> None:
+    """Cancelling the waiting cancels nothing else, and a failure raises nothing here."""
+    release = asyncio.Event()
+
+    async def work() -> None:
+        await release.wait()
+        raise ValueError
+
+    task = asyncio.create_task(work())
+    waiting = [asyncio.create_task(ended(task)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    release.set()
+    await waiting[1]
+    assert waiting[0].cancelled()
+    assert isinstance(task.exception(), ValueError)

@@ -34,7 +34,7 @@ from pictory_async._core.wire import (
 ValueT = TypeVar("ValueT")
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """The kinds of request. Each has its own queue for turns; see `Turns`."""
 
     SUBMIT = "submit"

@@ -23,7 +23,7 @@ from pictory_async._http.sender import Sender
 from pictory_async._http.transport import Permit
 from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.jobs import Jobs
-from pictory_async._tasks import TaskOwner
+from pictory_async._tasks import TaskOwner, ended
 
 SubmitTask: TypeAlias = asyncio.Task[JobHandle[Any]]
 # Returns the handle of a job that the service accepted, and polls it from then on.
@@ -121,7 +121,7 @@ class Submitter:
         self._under_way[task] = submission
         task.add_done_callback(self._on_end)
         try:
-            await asyncio.wait([task])  # cancelling this does not cancel the task
+            await ended(task)
         except asyncio.CancelledError:
             self._abandon(task, submission)
             raise
