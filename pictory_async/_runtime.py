@@ -73,9 +73,7 @@ class Runtime:
         if self._open is None or self._open.loop.is_closed():
             self.jobs.forget_submissions()
             self._open = OpenLoop(self.settings, jobs=self.jobs, accept=self._accept)
-            for job in self.jobs:
-                if not job.done():  # resuming the first ends all that are overdue
-                    self._open.scheduler.resume(job)
+            self._open.scheduler.resume(self.jobs)
         _check_owner(self._open)
         return self._open
 
@@ -172,7 +170,12 @@ class Runtime:
 
     async def reconcile(self, error: SubmissionUnknownError) -> HistoryImage | None:
         """Look for the image of *error*; see `PictorySession.reconcile`."""
-        search = search_for(error, job_timeout=self.settings.job_timeout)
+        clock = self.use().sender.transport.clock
+        if clock.offset is None:  # any answer says how far the clocks are apart
+            await self.fetch(image_page(None))
+        search = search_for(
+            error, job_timeout=self.settings.job_timeout, clock_offset=clock.offset
+        )
         history = self.history(since=search.earliest)
         matching = [image async for image in history if search.matches(image)]
         if not matching:
@@ -259,6 +262,7 @@ class OpenLoop:
             base_url=settings.base_url,
             api_key=settings.api_key,
             timeout=settings.request_timeout,
+            proxies=settings.proxies,
             http=settings.http,
         )
         self.sender: Sender = Sender(

@@ -65,13 +65,17 @@ class PictorySession:
         retries: How failed requests are retried.
         limits: How many requests are in flight, and how fast they are started.
         request_timeout: Seconds for one attempt, from its turn to its last byte.
-        job_timeout: Seconds from the submission until a handle fails with
-            `JobTimeoutError`; None to poll jobs for ever.
-        http: Your own `aiohttp.ClientSession`, such as one with a proxy. It is used
-            as it is and never closed.
+        job_timeout: Seconds from the submission until a job is polled for the last
+            time. If it still runs, its handle fails with `JobTimeoutError`. None to
+            poll jobs for ever.
+        proxy: The http(s) URL of a proxy for all requests. By default
+            ``$HTTPS_PROXY``, ``$HTTP_PROXY``, ``$ALL_PROXY`` and ``$NO_PROXY`` decide
+            when the session is made; this machine is always reached directly.
+        http: Your own `aiohttp.ClientSession`, such as one with other certificates. It
+            is used as it is and never closed.
 
     Raises:
-        ConfigurationError: There is no usable key or base URL.
+        ConfigurationError: There is no usable key, base URL or proxy.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class PictorySession:
         limits: Limits | None = None,
         request_timeout: float = 30.0,
         job_timeout: float | None = 900.0,
+        proxy: str | URL | None = None,
         http: aiohttp.ClientSession | None = None,
     ) -> None:
         settings = settings_for(
@@ -94,6 +99,7 @@ class PictorySession:
             limits=limits,
             request_timeout=request_timeout,
             job_timeout=job_timeout,
+            proxy=proxy,
             http=http,
         )
         self._runtime = Runtime(settings)

@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from typing import Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
@@ -43,6 +44,7 @@ class Settings:
     limits: Limits
     request_timeout: float
     job_timeout: float | None
+    proxies: Proxies
     http: aiohttp.ClientSession | None = attrs.field(repr=False)
 
 
@@ -55,27 +57,98 @@ def settings_for(
     limits: Limits | None,
     request_timeout: float,
     job_timeout: float | None,
+    proxy: str | URL | None,
     http: aiohttp.ClientSession | None,
 ) -> Settings:
     """Return the settings of a session; see `PictorySession`.
 
     Raises:
-        ConfigurationError: There is no usable key or base URL.
+        ConfigurationError: There is no usable key, base URL or proxy.
         InvalidRequestError: A time is not allowed.
     """
     if not checked_timeout(request_timeout, field="request_timeout"):
         reason = "must be seconds above 0"
         raise InvalidRequestError(field="request_timeout", reason=reason)
+    url = find_base_url(base_url, os.environ)
+    given = None if proxy is None else readable_proxy(proxy, "proxy")
+    proxies = Proxies(given, environment=http is None)
+    proxies.check(url)
     return Settings(
         api_key=find_api_key(api_key, os.environ),
-        base_url=find_base_url(base_url, os.environ),
+        base_url=url,
         polling=polling or Adaptive(),
         retries=retries or RetryPolicy(),
         limits=limits or Limits(),
         request_timeout=request_timeout,
         job_timeout=checked_timeout(job_timeout, field="job_timeout"),
+        proxies=proxies,
         http=http,
     )
+
+
+@attrs.frozen
+class Proxies:
+    """Which requests go through which proxy.
+
+    Attributes:
+        given: The proxy for all requests; None for those of the environment.
+        environment: Whether to look there. Not for an HTTP session that is given: that
+            has its own way to do so (``trust_env``).
+    """
+
+    given: URL | None = attrs.field(default=None, repr=False)  # may have a password
+    environment: bool = True
+
+    def for_url(self, url: URL) -> URL | None:
+        """Return the proxy for *url*; None to connect directly.
+
+        Raises:
+            ConfigurationError: The one that the environment names cannot be used.
+        """
+        if self.given is not None:
+            return self.given
+        # Not for this machine: plain http, and the key with it, would leave it.
+        if not self.environment or not url.host or is_loopback(url.host):
+            return None
+        named = getproxies()
+        found = named.get(url.scheme) or named.get("all")
+        if not found or proxy_bypass(f"{url.host}:{url.port}"):
+            return None
+        return readable_proxy(found, f"${url.scheme.upper()}_PROXY")
+
+    def check(self, base_url: URL) -> None:
+        """Check that the key is safe on its way.
+
+        Raises:
+            ConfigurationError: The key would be sent to a proxy unencrypted.
+        """
+        proxy = self.for_url(base_url)
+        if proxy and base_url.scheme == "http" and not is_loopback(proxy.host or ""):
+            raise ConfigurationError(
+                "an http base_url is for this machine only; through a proxy elsewhere "
+                "the API key could be read"
+            )
+
+
+def readable_proxy(given: str | URL, name: str) -> URL:
+    """Return the URL of a proxy.
+
+    Raises:
+        ConfigurationError: It cannot be used; *name* says where it comes from.
+    """
+    try:
+        url = URL(str(given) if "://" in str(given) else f"http://{given}")
+    except ValueError:  # its text would contain the password
+        url = URL()
+    if url.scheme in {"http", "https"} and url.host:
+        return url
+    reason = "must be an http:// or https:// URL"
+    if url.scheme.startswith("socks"):
+        reason = (
+            "is a SOCKS proxy, which needs another connector: pass http= with a "
+            "ClientSession of the package aiohttp-socks"
+        )
+    raise ConfigurationError(f"{name} {reason}")
 
 
 def find_api_key(given: object, environment: Mapping[str, str]) -> ApiKey:
@@ -117,7 +190,7 @@ def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> UR
         raise ConfigurationError("base_url must be an absolute https:// URL")
     if url.user or url.password or url.query_string or url.fragment:
         raise ConfigurationError("base_url must have no user, query or fragment")
-    if url.scheme == "http" and not _is_loopback(url.host):
+    if url.scheme == "http" and not is_loopback(url.host):
         raise ConfigurationError(
             "base_url must be https: over plain http the API key could be read on "
             "the way (http is accepted for this machine only)"
@@ -125,7 +198,7 @@ def find_base_url(given: str | URL | None, environment: Mapping[str, str]) -> UR
     return url.with_path(url.path.rstrip("/"))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

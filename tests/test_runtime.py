@@ -110,8 +110,11 @@ def test_job_of_a_closed_loop_is_followed_on_in_the_next(outside: Sandbox) -> No
     run(session.aclose())
 
 
-def test_overdue_jobs_end_in_the_next_loop(outside: Sandbox) -> None:
-    """Jobs whose deadline passed between two runs end, each of them."""
+@pytest.mark.parametrize("over", [True, False])
+def test_overdue_jobs_are_polled_once_in_the_next_loop(
+    outside: Sandbox, *, over: bool
+) -> None:
+    """Of jobs whose deadline passed between two runs, those that ended give images."""
     outside.hold()
     session = PictorySession(
         outside.api_key, base_url=outside.base_url, job_timeout=0.05
@@ -121,14 +124,17 @@ def test_overdue_jobs_end_in_the_next_loop(outside: Sandbox) -> None:
         return [await session.submit(PROMPT) for _ in range(3)]
 
     jobs = run(submit())
-    outside.release()
+    if over:
+        outside.release()
 
     async def wait() -> list[BaseException | GeneratedImage]:
         await asyncio.sleep(0.1)
         waits = (job.result() for job in jobs)
         return await asyncio.gather(*waits, return_exceptions=True)
 
-    assert [type(outcome) for outcome in run(wait())] == [JobTimeoutError] * 3
+    kind = GeneratedImage if over else JobTimeoutError
+    assert [type(outcome) for outcome in run(wait())] == [kind] * 3
+    assert [job.status.polls for job in jobs] == [1] * 3
     assert session.jobs == ()
     run(session.aclose())
 

@@ -104,7 +104,7 @@ async def test_cancelled_waiter_disturbs_no_other() -> None:
 
 
 async def test_waiting_for_the_end_of_a_task_leaves_it_alone() -> None:
-    """Cancelling the waiting cancels nothing else, and a failure raises nothing here."""
+    """Cancelling the waiting cancels nothing else; a failure raises nothing here."""
     release = asyncio.Event()
 
     async def work() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 import attrs
 
+from pictory_async._core.catalogue import DEFAULT_MODEL
 from pictory_async._core.errors import InvalidRequestError, PictoryError
 from pictory_async._core.models import HistoryImage, ImageRequest
 
-# The largest difference assumed between the service's clock and ours.
+# What may be left between the clocks after a correction by the service's ``Date``.
 CLOCK_SKEW = timedelta(minutes=2)
 
 # Images that are remembered while no submission is unknown. A later error can only
@@ -26,6 +27,8 @@ class SubmissionUnknownError(PictoryError):
         started_at: When the POST began (aware, UTC).
         ended_at: When the client gave it up (aware, UTC).
         cause: The error that made its outcome unknown.
+        clock_offset: Seconds by which the service's clock was ahead of this machine's,
+            which the other times are by; None if no answer had said until then.
     """
 
     def __init__(
@@ -36,12 +39,14 @@ class SubmissionUnknownError(PictoryError):
         started_at: datetime | None = None,
         ended_at: datetime | None = None,
         cause: PictoryError | None = None,
+        clock_offset: float | None = None,
     ) -> None:
         super().__init__(message)
         self.request = request
         self.started_at = started_at
         self.ended_at = ended_at
         self.cause = cause
+        self.clock_offset = clock_offset
 
     def __str__(self) -> str:
         since = (
@@ -54,31 +59,23 @@ class SubmissionUnknownError(PictoryError):
         )
 
 
-def unknown(
-    request: ImageRequest | None, started_at: datetime, cause: PictoryError
-) -> SubmissionUnknownError:
-    """Return the error for a paid call that began at *started_at* and ends now."""
-    return SubmissionUnknownError(
-        request=request,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-        cause=cause,
-    )
-
-
 @attrs.frozen
 class Search:
     """What to look for in the history after a `SubmissionUnknownError`.
 
     Attributes:
         request: The request that was sent.
-        earliest: The earliest moment at which its image can have been made.
+        started_at: When its POST began, by this machine's clock.
+        earliest: The earliest moment at which its image can have been made, by the
+            service's clock.
         latest: The latest such moment; None for no limit.
     """
 
     request: ImageRequest
-    earliest: datetime
-    latest: datetime | None
+    started_at: datetime
+    # Not compared: how far the clocks are apart is measured anew each time.
+    earliest: datetime = attrs.field(eq=False)
+    latest: datetime | None = attrs.field(eq=False)
 
     def matches(self, image: HistoryImage) -> bool:
         """Return whether *image* may have been made for the request."""
@@ -94,25 +91,41 @@ class Search:
             and self._has_named_options(image)
         )
 
+    def best_of(self, images: Sequence[HistoryImage]) -> HistoryImage | None:
+        """Return the oldest image, of those with the very reference if there is one."""
+        asked = self.request.reference_image_url
+        equal = [image for image in images if image.reference_image_url == asked]
+        return next(reversed(equal or images), None)
+
     def could_be(self, request: ImageRequest | None) -> bool:
         """Return whether a job with that *request* could have made the same image."""
         return request is None or request.prompt == self.request.prompt
 
     def _has_named_options(self, image: HistoryImage) -> bool:
-        # [D] api-reference/ai-studio/get-images: style and reference are present if the
-        # request named them. What the request left open may be anything.
+        # [D] api-reference/ai-studio/generate-image: a request that names no model gets
+        # the default one. ai-studio/get-images: style and reference are "present only
+        # if specified in the original request", so absent means absent. The service may
+        # host the reference at another URL.
         request = self.request
-        pairs = (
-            (request.model, image.model),
-            (request.aspect_ratio, image.aspect_ratio),
-            (request.style, image.style),
-            (request.reference_image_url, image.reference_image_url),
+        ratio, reference = request.aspect_ratio, request.reference_image_url
+        return (
+            image.model == (request.model or DEFAULT_MODEL)
+            and (ratio is None or image.aspect_ratio == ratio)
+            and image.style == request.style
+            and (image.reference_image_url is None) == (reference is None)
         )
-        return all(named is None or named == made for named, made in pairs)
 
 
-def search_for(error: object, *, job_timeout: float | None) -> Search:
+def search_for(
+    error: object, *, job_timeout: float | None, clock_offset: timedelta | None = None
+) -> Search:
     """Return what to look for after *error*.
+
+    Args:
+        error: The error as it was raised.
+        job_timeout: Seconds that a job may take; None for no limit.
+        clock_offset: How far the service's clock is ahead now; for an error that does
+            not say how far it was then.
 
     Raises:
         InvalidRequestError: It is not a complete `SubmissionUnknownError`.
@@ -120,9 +133,12 @@ def search_for(error: object, *, job_timeout: float | None) -> Search:
     if isinstance(error, SubmissionUnknownError):
         request, start, end = error.request, error.started_at, error.ended_at
         if request and start and end:
+            ahead = clock_offset or timedelta()
+            if error.clock_offset is not None:
+                ahead = timedelta(seconds=error.clock_offset)
             longest = None if job_timeout is None else timedelta(seconds=job_timeout)
-            latest = None if longest is None else end + longest
-            return Search(request, start - CLOCK_SKEW, latest)
+            latest = None if longest is None else end + ahead + longest
+            return Search(request, start, start + ahead - CLOCK_SKEW, latest)
     reason = "must be a SubmissionUnknownError as it was raised"
     raise InvalidRequestError(field="error", reason=reason)
 
@@ -160,12 +176,13 @@ class Claims:
         """
         own = self._chosen.get(search)
         taken = self._taken.keys() | {_url_hash(url) for url in others}
-        found = None
+        free = []
         for image in images:
             if _url_hash(image.url) == own:
                 return image
             if _url_hash(image.url) not in taken:
-                found = image  # the last one is the oldest
+                free.append(image)
+        found = search.best_of(free)
         if found is not None:
             self._chosen[search] = _url_hash(found.url)
             self._taken[_url_hash(found.url)] = None

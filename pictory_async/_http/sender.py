@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TypeVar, assert_never
 
@@ -13,7 +13,8 @@ from pictory_async._core.endpoints import Call, Kind
 from pictory_async._core.errors import PictoryError
 from pictory_async._core.log import log_retried, log_throttled
 from pictory_async._core.models import ImageRequest
-from pictory_async._core.unknown import unknown
+from pictory_async._core.unknown import SubmissionUnknownError
+from pictory_async._http.clock import utc_now
 from pictory_async._http.stats import Counters
 from pictory_async._http.transport import Permit, Transport
 from pictory_async._http.turns import Turns
@@ -147,7 +148,7 @@ class Sender:
         """
         attempts = Attempts()
         while True:
-            started_at = datetime.now(UTC)
+            started_at = utc_now()
             try:
                 return await (first or attempt())
             except PictoryError as exc:
@@ -161,7 +162,7 @@ class Sender:
             )
             match step:
                 case LeaveOpen(cause):
-                    raise unknown(request, started_at, cause) from cause
+                    raise self.unknown(request, started_at, cause) from cause
                 case GiveUp():
                     raise error
                 case TryAgain() if permit.no_retry:
@@ -173,6 +174,19 @@ class Sender:
                     await asyncio.sleep(step.after)
                 case _:
                     assert_never(step)
+
+    def unknown(
+        self, request: ImageRequest | None, started_at: datetime, cause: PictoryError
+    ) -> SubmissionUnknownError:
+        """Return the error for a paid call that *cause* has just ended."""
+        offset = self.transport.clock.offset
+        return SubmissionUnknownError(
+            request=request,
+            started_at=started_at,
+            ended_at=utc_now(),
+            cause=cause,
+            clock_offset=None if offset is None else offset.total_seconds(),
+        )
 
     def _log_retry(self, error: PictoryError, kind: Kind, step: TryAgain) -> None:
         self.counters.retry(error, after=step.after)

@@ -10,7 +10,6 @@ the key, it is masked there.
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,14 +27,19 @@ from pictory_async._core.errors import (
 )
 from pictory_async._core.text import shorten
 from pictory_async._core.wire import Answer
+from pictory_async._http.clock import ServiceClock
+from pictory_async._http.deadlines import Deadlines
 from pictory_async._policy.pace import Limits
 from pictory_async._policy.retry import read_date, read_retry_after
-from pictory_async._settings import ApiKey
+from pictory_async._settings import ApiKey, Proxies
 from pictory_async._version import __version__
 
 # Bytes. A page has up to 100 items with prompts of up to 5,000 characters: 2 MB if each
 # character takes four bytes.
 LARGEST_ANSWER: Final = 16 * 2**20
+
+# Bytes, of one header or of the status line.
+LARGEST_HEADER: Final = 256 * 2**10
 
 # Bytes a second, on average over a whole download.
 SLOWEST_DOWNLOAD: Final = 16 * 2**10
@@ -47,7 +51,17 @@ CREDENTIALS: Final = (
     "file by trust_env=True); the API key would replace them"
 )
 
-# For downloads, whose time-out depends on how much has arrived; see `FileStream`.
+# What each request says for itself, as a session that the user gives may have been made
+# for something else. 8 KB for a header, the HTTP library's own limit, is less than the
+# cookies and policies that proxies add.
+_ANY_SESSION: Final[dict[str, Any]] = {
+    "auto_decompress": True,
+    "max_field_size": LARGEST_HEADER,
+    "max_line_size": LARGEST_HEADER,
+    "raise_for_status": False,
+}
+
+# Requests have their own time-outs: see `Deadlines`, and `FileStream` for downloads.
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(
     total=None, connect=None, sock_connect=None, sock_read=None
 )
@@ -183,19 +197,16 @@ class Transport:
         base_url: URL,
         api_key: ApiKey,
         timeout: float,
+        proxies: Proxies,
         http: aiohttp.ClientSession | None,
     ) -> None:
         self._base = str(base_url).rstrip("/")
         self._key = api_key
         self._key_bytes = api_key.encode()
         self._timeout = timeout
-        self._limit = aiohttp.ClientTimeout(
-            total=timeout,
-            connect=None,
-            sock_connect=None,
-            sock_read=None,
-            ceil_threshold=math.inf,  # by default it is rounded up to a whole second
-        )
+        self._deadlines = Deadlines(timeout)
+        self._proxies = proxies
+        self.clock: ServiceClock = ServiceClock()
         # Passed with each request to the API, so that a download cannot have them.
         self._headers = CIMultiDict({
             "Authorization": api_key,  # raw, without "Bearer" [D]
@@ -203,6 +214,7 @@ class Transport:
             # Cloudflare refuses some default agents (403, error 1010) [O].
             "User-Agent": USER_AGENT,
         })
+        self._proxy = proxies.for_url(base_url)
         if http is not None and http.auth is not None:
             raise ConfigurationError(CREDENTIALS)
         self._owned = http is None
@@ -220,7 +232,8 @@ class Transport:
         permit = permit or Permit()
         problem: TransportError | ConfigurationError
         try:
-            return await self._exchange(call, permit)
+            with self._deadlines.start():
+                return await self._exchange(call, permit)
         except ConfigurationError:
             raise
         except TimeoutError:
@@ -264,6 +277,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the HTTP session, unless the user passed it in."""
+        self._deadlines.close()
         if self._owned:
             await self._http.close()
 
@@ -275,9 +289,11 @@ class Transport:
             headers=self._headers,
             data=None if call.body is None else _PaidBody(call.body, permit),
             allow_redirects=False,
-            raise_for_status=False,
-            timeout=self._limit,
+            proxy=self._proxy,
+            timeout=_NO_TIMEOUT,
+            **_ANY_SESSION,
         )
+        self.clock.note(response.headers.get("Date"))
         try:
             body, cut = await _read(response.content)
         except BaseException:
@@ -328,7 +344,14 @@ class Transport:
         if isinstance(exc, aiohttp.ClientConnectorError):
             # Its own text always mentions TLS.
             reason = exc.strerror or "no reason given"
-            text = f"cannot connect to {exc.host}:{exc.port} ({reason})"
+            what = (
+                "the proxy "
+                if isinstance(exc, aiohttp.ClientProxyConnectionError)
+                else ""
+            )
+            text = f"cannot connect to {what}{exc.host}:{exc.port} ({reason})"
+        elif isinstance(exc, aiohttp.ClientHttpProxyError):
+            text = f"the proxy refused to connect ({exc.status} {exc.message})"
         return shorten(text.replace(self._key, "<API key>"), limit=200)
 
 

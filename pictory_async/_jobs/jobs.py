@@ -56,10 +56,6 @@ class Jobs:
         """Return the handle of a job in progress; None if there is no such job."""
         return self._by_id.get(job_id)
 
-    def oldest(self) -> JobHandle[Any] | None:
-        """Return the job that started first, which also has the first deadline."""
-        return next(iter(self._by_id.values()), None)
-
     def add(self, job: JobHandle[Any]) -> bool:
         """Add a job; return whether its id was announced before."""
         self._by_id[job.job_id] = job

@@ -9,7 +9,8 @@ import itertools
 import logging
 import math
 from collections import deque
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from pictory_async._core.endpoints import Kind
 from pictory_async._core.errors import (
@@ -34,6 +35,9 @@ from pictory_async._jobs.handle import JobHandle
 from pictory_async._jobs.jobs import Jobs
 from pictory_async._policy.polling import Backoff, Settle, judge
 from pictory_async._tasks import TaskOwner
+
+# Seconds. A deadline that is noticed later finds an event loop that stood still.
+LATE: Final = 1.0
 
 
 class Scheduler:
@@ -82,19 +86,26 @@ class Scheduler:
         self._poll_timer: asyncio.TimerHandle | None = None
         self._poll_timer_due = math.inf  # as uvloop's handles may not know it
         self._deadline_timer: asyncio.TimerHandle | None = None
+        self._last_polls: set[JobHandle[Any]] = set()  # of jobs that are overdue
         self._unknown_states: set[str] = set()
 
     def start(self, job: JobHandle[Any]) -> None:
         """Add *job* to those in progress, and poll it from now on."""
         announced = self._jobs.add(job)
-        self.resume(job)
+        self.resume([job])
         if announced:
             self.poll_now(job)
 
-    def resume(self, job: JobHandle[Any]) -> None:
-        """Poll *job* from now on; immediately if it was attached."""
+    def resume(self, jobs: Iterable[JobHandle[Any]]) -> None:
+        """Poll *jobs* from now on; at once those that were attached or are overdue."""
         now = self._loop.time()
-        self._schedule(job, now if job._attached else now + self._delay(job))
+        for job in jobs:
+            job._polling = False  # a poll on an earlier loop ended with it
+            overdue = job._started_at + self._job_timeout <= now
+            if overdue:
+                self._last_polls.add(job)
+            first = 0.0 if job._attached or overdue else self._delay(job)
+            self._schedule(job, now + first)
         if self._deadline_timer is None:
             self._watch_deadlines()
 
@@ -150,10 +161,14 @@ class Scheduler:
             )
 
     def _watch_deadlines(self) -> None:
-        """End the jobs whose time is over, and set the timer to the next deadline."""
+        """End the jobs whose time is over, and set the timer to the next deadline.
+
+        If the loop stood still at that moment, nothing is known of the time since: the
+        job is polled for the last time, and ends with that poll.
+        """
         self._deadline_timer = None
         now = self._loop.time()
-        while job := self._jobs.oldest():
+        for job in self._jobs:
             deadline = job._started_at + self._job_timeout
             if deadline > now:
                 if deadline < math.inf:
@@ -161,7 +176,13 @@ class Scheduler:
                         deadline, self._watch_deadlines, context=self._context.copy()
                     )
                 return
-            self._end(job, JobTimeoutError(job_id=job.job_id))
+            if job in self._last_polls:
+                continue
+            if now - deadline > LATE:
+                self._last_polls.add(job)
+                self.poll_now(job)
+            else:
+                self._end(job, JobTimeoutError(job_id=job.job_id))
 
     def _delay(self, job: JobHandle[Any]) -> float:
         """Return the delay that the policy chooses; replace a policy that raises."""
@@ -235,6 +256,9 @@ class Scheduler:
                 _log_poll(job, None)
             self._end(job, verdict.outcome)
             return
+        if job in self._last_polls:
+            self._end(job, JobTimeoutError(job_id=job.job_id))
+            return
         if running:
             job._last_running = polled_at
         delay = self._reschedule(job, verdict.at_least)
@@ -269,6 +293,7 @@ class Scheduler:
 
     def _end(self, job: JobHandle[Any], outcome: object) -> None:
         job._due = None
+        self._last_polls.discard(job)
         self._jobs.end(job, outcome)
         if isinstance(outcome, PictoryError):
             log_failed(job.job_id, outcome, polls=job._polls, elapsed=job._elapsed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import attrs
@@ -18,7 +18,8 @@ from pictory_async._core.errors import (
 )
 from pictory_async._core.log import log_abandoned, log_submitted, logger
 from pictory_async._core.models import ImageRequest
-from pictory_async._core.unknown import SubmissionUnknownError, unknown
+from pictory_async._core.unknown import SubmissionUnknownError
+from pictory_async._http.clock import utc_now
 from pictory_async._http.sender import Sender
 from pictory_async._http.transport import Permit
 from pictory_async._jobs.handle import JobHandle
@@ -50,7 +51,7 @@ class Submission:
     call: Call[str]
     on_end: Callable[[SubmitTask | None], None] | None = None
     permit: Permit = attrs.field(factory=Permit, init=False)
-    started_at: datetime = attrs.field(factory=lambda: datetime.now(UTC), init=False)
+    started_at: datetime = attrs.field(factory=utc_now, init=False)
     abandoned: bool = attrs.field(default=False, init=False)
     begun: bool = attrs.field(default=False, init=False)
 
@@ -59,10 +60,6 @@ class Submission:
         """The user's request."""
         assert self.call.request is not None  # noqa: S101 - a paid call has its request
         return self.call.request
-
-    def unknown(self, cause: TransportError) -> SubmissionUnknownError:
-        """Return the error for an outcome that is unknown because of *cause*."""
-        return unknown(self.request, self.started_at, cause)
 
 
 class Submitter:
@@ -129,7 +126,7 @@ class Submitter:
             return task.result()
         # `aclose` cancelled it: nothing else cancels a task whose caller still waits.
         if submission.permit.sent:
-            raise submission.unknown(TransportError("the session was closed"))
+            raise self._unknown(submission, TransportError("the session was closed"))
         raise SessionClosedError
 
     async def submit_before(
@@ -153,7 +150,7 @@ class Submitter:
         sent = not submission.permit.withdraw()
         cause = RequestTimeoutError("not accepted in time", sent=sent, method="POST")
         if sent:
-            raise submission.unknown(cause) from cause
+            raise self._unknown(submission, cause) from cause
         raise cause
 
     async def aclose(self) -> None:
@@ -166,6 +163,11 @@ class Submitter:
             await asyncio.wait(list(self._under_way), timeout=GRACE)
         for task in self._under_way:
             task.cancel()
+
+    def _unknown(
+        self, submission: Submission, cause: TransportError
+    ) -> SubmissionUnknownError:
+        return self._sender.unknown(submission.request, submission.started_at, cause)
 
     async def _take_turn(self, submission: Submission) -> None:
         try:
@@ -184,7 +186,7 @@ class Submitter:
         # No await from here on, so that a known id is always in session.jobs.
         job = self._accept(job_id, submission.request)
         if logger.isEnabledFor(logging.INFO):
-            elapsed = (datetime.now(UTC) - submission.started_at).total_seconds()
+            elapsed = (utc_now() - submission.started_at).total_seconds()
             log_submitted(job_id, model=submission.request.model, elapsed=elapsed)
         return job
 

@@ -1,7 +1,7 @@
 """When to poll a job, and what a poll means: decisions without a clock."""
 
 import random
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -14,10 +14,14 @@ from pictory_async._core.errors import (
 )
 from pictory_async._core.models import ResultT
 from pictory_async._core.wire import JobReport
-from pictory_async._policy.retry import Rand
+from pictory_async._policy.retry import NOT_PROCESSED, Rand
 
 # Seconds for which a new job may still be unknown to a replica of the service [I].
 LAG_AFTER_SUBMIT = 30.0
+
+
+# Refusals of the request that was made now, not of the question.
+AGAIN: Final = NOT_PROCESSED | {429}
 
 
 @runtime_checkable
@@ -154,10 +158,7 @@ def judge(
             return Settle(result)
         case JobReport(error=error):
             return Settle(error)
-        case APIError(status=status) if 400 <= status <= 499 and status not in {
-            408,
-            429,
-        }:
+        case APIError(status=status) if 400 <= status <= 499 and status not in AGAIN:
             return Settle(report)
         case APIError(retry_after=retry_after):
             return PollAgain(retry_after or 0.0)

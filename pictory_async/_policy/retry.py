@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -95,6 +95,12 @@ class TryAgain:
     attempts: Attempts
 
 
+# RFC 9110, 15.5.9: 408, the server did not receive a complete request; load balancers
+# write it to idle connections, where it meets the next request. RFC 8470, 5.2: 425,
+# the server did not process it.
+NOT_PROCESSED: Final = frozenset({408, 425})
+
+
 @attrs.frozen
 class GiveUp:
     """Raise *error*: nothing was created, or the request was free."""
@@ -171,6 +177,8 @@ def _is_worth_repeating(error: PictoryError, *, paid: bool) -> bool:
         case TransportError() | InvalidResponseError():
             return True
         case APIError(status=status):
+            if status in NOT_PROCESSED:
+                return True
             return status == 500 if paid else not 400 <= status <= 499
         case _:
             return False

@@ -101,6 +101,7 @@ ARGUMENTS: dict[str, Any] = {
     "where": "$.data",
     "request": REQUEST,
     "started_at": datetime(2026, 11, 21, 9, tzinfo=UTC),
+    "clock_offset": 12.5,
     "ended_at": datetime(2026, 11, 21, 10, tzinfo=UTC),
     "cause": TransportError("reset", method="POST", path="/v1/aistudio/images"),
     "job_id": "4d82d040",

@@ -23,6 +23,7 @@ from pictory_async import (
     TransportError,
 )
 from pictory_async._core import unknown as reconcile_module
+from pictory_async._core.catalogue import DEFAULT_MODEL
 from pictory_async._core.unknown import Claims, search_for
 from pictory_async.sandbox import Fault, Sandbox
 
@@ -43,7 +44,13 @@ def image(seconds: float | None = 60, **fields: Any) -> HistoryImage:
     """Return an image made so many seconds after noon."""
     made = None if seconds is None else NOON + timedelta(seconds=seconds)
     url = f"https://example.com/{seconds}.png"
-    values = {"id": "a", "url": url, "prompt": PROMPT, "created_at": made} | fields
+    values = {
+        "id": "a",
+        "url": url,
+        "prompt": PROMPT,
+        "model": DEFAULT_MODEL,
+        "created_at": made,
+    } | fields
     return HistoryImage(**values)
 
 
@@ -57,11 +64,15 @@ def image(seconds: float | None = 60, **fields: Any) -> HistoryImage:
         (image(30 + 901), False),
         (image(None), False),
         (image(prompt="Another lighthouse"), False),
-        (image(model="flux-schnell", style="vintage"), True),
+        (image(aspect_ratio="9:16"), True),
+        (image(model="flux-schnell"), False),
+        (image(model=None), False),
+        (image(style="vintage"), False),
+        (image(reference_image_url="https://example.com/x.png"), False),
     ],
 )
 def test_image_of_an_open_request(candidate: HistoryImage, matches: bool) -> None:
-    """The prompt is equal and the time fits; what was left open may be anything."""
+    """The prompt is equal and the time fits; an option that is absent is absent."""
     assert search_for(error_for(), job_timeout=900).matches(candidate) is matches
 
 
@@ -69,11 +80,36 @@ def test_image_of_an_open_request(candidate: HistoryImage, matches: bool) -> Non
 def test_what_was_named_must_be_equal(name: str) -> None:
     """A model, ratio or style of the request is one of the image."""
     values = {"model": "nanobanana", "aspect_ratio": "16:9", "style": "cartoon"}
-    request = ImageRequest(PROMPT, **{name: values[name]})
+    request = ImageRequest(PROMPT, **values)
     search = search_for(error_for(request), job_timeout=900)
     assert search.matches(image(**values))
     assert not search.matches(image(**values | {name: "other"}))
     assert not search.matches(image(**values | {name: None}))
+
+
+def test_a_reference_must_be_present_and_the_very_one_is_preferred() -> None:
+    """The service may host it at another URL; another program's may be in the way."""
+    asked = "https://example.com/sketch.png"
+    request = ImageRequest(PROMPT, reference_image_url=asked)
+    search = search_for(error_for(request), job_timeout=900)
+    hosted = "https://cdn.example.com/1.png"
+    images = [image(9, reference_image_url=asked), image(3, reference_image_url=hosted)]
+    assert all(search.matches(each) for each in images)
+    assert not search.matches(image())
+    assert Claims().choose(search, images, others=()) is images[0]
+    assert Claims().choose(search, images[1:], others=()) is images[1]
+
+
+@pytest.mark.parametrize("then", [None, 3600.0])
+def test_times_are_corrected_by_the_clock_of_the_service(then: float | None) -> None:
+    """What the error says of the clocks counts, else what is known by now."""
+    error = error_for()
+    error.clock_offset = then
+    ahead = timedelta(hours=1)
+    search = search_for(error, job_timeout=900, clock_offset=ahead)
+    assert search.matches(image(3600))
+    assert not search.matches(image(0))
+    assert search == search_for(error, job_timeout=900)  # for whom it is: not compared
 
 
 def test_no_latest_time_without_job_timeout() -> None:
@@ -97,7 +133,9 @@ def test_oldest_unclaimed_image_is_chosen() -> None:
     claims = Claims()
     images = [image(90), image(60), image(30)]
     first = search_for(error_for(), job_timeout=900)
-    second = search_for(error_for(ImageRequest(PROMPT, model="x")), job_timeout=900)
+    second = search_for(
+        error_for(ImageRequest(PROMPT, extra={"a": 1})), job_timeout=900
+    )
     claims.take(f"{images[2].url}?signed=anew", now=NOON)
     assert claims.choose(first, images, others={images[1].url}) is images[0]
     assert claims.choose(first, images, others=()) is images[0]

@@ -35,7 +35,7 @@ from pictory_async._core.endpoints import IMAGES, Kind, image_page
 from pictory_async._core.models import ImageRequest
 from pictory_async._http import transport as transport_module
 from pictory_async._http.transport import Permit, Transport
-from pictory_async._settings import ApiKey
+from pictory_async._settings import ApiKey, Proxies
 
 KEY = "pictai_secret_but_fake_key"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -148,6 +148,7 @@ async def test_no_exception_of_the_http_library_leaves(
             base_url=URL("https://example.com"),
             api_key=ApiKey(KEY),
             timeout=1,
+            proxies=Proxies(),
             http=http,
         )
         for call in (image_page(None), IMAGES.submit(ImageRequest("A lighthouse"))):
@@ -333,7 +334,7 @@ async def test_compressed_answer_is_read(serve: Serve) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
-        b"HTTP/1.1 200 OK\r\n" + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: " + b"a" * 400_000 + b"\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 100_000 + b"\r\n{}",
         b"HTTP/1.1 99999 Odd\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
@@ -391,6 +392,7 @@ async def test_retry_after_is_read(
         base_url=URL(await raw(head.encode())),
         api_key=ApiKey(KEY),
         timeout=5,
+        proxies=Proxies(),
         http=http,
     )
     answer = await transport.send(IMAGES.job("a", None))
@@ -408,7 +410,11 @@ async def test_withdrawn_permit_keeps_the_request_back(serve: Serve) -> None:
 
     http = aiohttp.ClientSession()
     transport = Transport(
-        base_url=URL(await serve(handler)), api_key=ApiKey(KEY), timeout=5, http=http
+        base_url=URL(await serve(handler)),
+        api_key=ApiKey(KEY),
+        timeout=5,
+        proxies=Proxies(),
+        http=http,
     )
     call = IMAGES.submit(ImageRequest("A lighthouse"))
     permit = Permit()
