@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import click
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
 from pictory_async.cli._connect import serve_sandbox
-from pictory_async.cli._errors import INTERRUPTED, MISUSED
+from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
@@ -27,6 +28,7 @@ from pictory_async.cli._options import (
     sandbox_option,
     verbose_option,
 )
+from pictory_async.cli._output import SafeStream, broken_output, stderr
 from pictory_async.cli._run import run_async
 
 _EPILOG = """\b
@@ -229,8 +231,19 @@ pictory.add_command(batch_command)
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not stream.closed:
             stream.reconfigure(errors="replace")  # for a terminal without Unicode
+    out, err = SafeStream(sys.stdout), SafeStream(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        code = _run(arguments)
+        # A reader that has gone, such as `head`, has read what it wanted.
+        if code == DONE and out.error and not isinstance(out.error, BrokenPipeError):
+            stderr().write(f"Error: {broken_output(out.error)}")
+            return FAILED
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: object = pictory.main(
             arguments, prog_name="pictory", standalone_mode=False
@@ -240,7 +253,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return MISUSED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else DONE
 
 
 def _prompts(given: tuple[str, ...]) -> Sequence[str]:

@@ -53,6 +53,7 @@ class GenerateArguments:
 async def generate(args: GenerateArguments) -> int:
     """Submit all prompts, save each image once it is finished; return the exit code."""
     err = stderr()
+    out = stdout(instead=err)
     with capture_log(err, verbose=args.verbose) as log:
         with log.showing_warnings():
             items = [_item(prompt, args.options) for prompt in args.prompts]
@@ -60,7 +61,7 @@ async def generate(args: GenerateArguments) -> int:
             make_folder(args.folder)
             if args.sandbox:
                 err.write(SANDBOX_NOTE)
-            view = _view(args, items, err, log)
+            view = _view(args, items, out, err, log)
 
             async def step(item: Item) -> None:
                 await start(session, item, view)
@@ -70,7 +71,7 @@ async def generate(args: GenerateArguments) -> int:
             await follow_all(session, items, step, view=view, on_interrupt=report)
             if not args.json:
                 view.summarize([summary(items)])
-    return FAILED if any(item.error for item in items) else DONE
+    return FAILED if out.failed or any(item.error for item in items) else DONE
 
 
 def _item(prompt: str, options: Mapping[str, Any]) -> Item:
@@ -90,16 +91,20 @@ def _item(prompt: str, options: Mapping[str, Any]) -> Item:
 
 
 def _view(
-    args: GenerateArguments, items: Sequence[Item], err: LineWriter, log: LogHandler
+    args: GenerateArguments,
+    items: Sequence[Item],
+    out: LineWriter,
+    err: LineWriter,
+    log: LogHandler,
 ) -> View[Item]:
-    out = stdout()
     if args.json:
         return LineView(lambda item: out.write_json(item_data(item)), err)
-    if can_redraw(sys.stdout) and not args.verbose:
-        return Screen(items, err, folder=args.folder, log=log)
-    return LineView(
+    lines = LineView(
         partial(_write_saved, out), err, accepted=partial(_write_submitted, out)
     )
+    if args.verbose or not can_redraw(sys.stdout):
+        return lines
+    return Screen(items, out=out, err=err, plain=lines, folder=args.folder, log=log)
 
 
 def _write_submitted(out: LineWriter, item: Item) -> None:

@@ -81,8 +81,8 @@ class LiveView(View[ShownT]):
 
     async def _redraw(self) -> None:
         with Live(
+            self,
             console=self.console,
-            get_renderable=self._frame,
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
@@ -92,7 +92,8 @@ class LiveView(View[ShownT]):
                 live.refresh()
                 await asyncio.sleep(self._interval)
 
-    def _frame(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Return the frame as it is now, also below what is printed between two."""
         # An empty last line, as that is where the terminal echoes ^C.
         return Group(self.render(), Text())
 
@@ -135,7 +136,9 @@ class Screen(LiveView[Item]):
 
     Args:
         items: All of them.
+        out: Standard output, which is this terminal.
         err: Where failures go if standard error is not this terminal.
+        plain: Takes over once the terminal has gone.
         folder: Where images are saved, if anywhere.
         log: Knows what is being retried.
         finished: Renders an item that succeeded; None renders a line with its path.
@@ -144,15 +147,17 @@ class Screen(LiveView[Item]):
     def __init__(
         self,
         items: Sequence[Item],
-        err: LineWriter,
         *,
+        out: LineWriter,
+        err: LineWriter,
+        plain: View[Item],
         folder: Path | None,
         log: LogHandler,
         finished: Callable[[Item], RenderableType] | None = None,
     ) -> None:
         super().__init__(_FRAME)
         self._items = items
-        self._err = err
+        self._out, self._err, self._plain = out, err, plain
         self._folder = folder
         self._log = log
         self._finished = finished or self._saved
@@ -160,15 +165,25 @@ class Screen(LiveView[Item]):
 
     # --- events -------------------------------------------------------------------
 
+    def accepted(self, item: Item) -> None:
+        """Show nothing: the line of the item changes by itself."""
+        if self._out.failed:
+            self._plain.accepted(item)
+
     def ended(self, item: Item) -> None:
         """Print an item above those in progress."""
         if item.error is None:
             self.print(self._finished(item))
-        elif is_news(item.error):
+        elif is_news(item.error) and not self._out.failed:
             self._print_failure(item)
+        if self._out.failed:
+            self._plain.ended(item)
 
     def summarize(self, lines: Iterable[str]) -> None:
         """Print the summary below a blank line."""
+        if self._out.failed:
+            self._plain.summarize(lines)
+            return
         for line in ("", *lines):
             self.print(Text(line, "bold"))
 
