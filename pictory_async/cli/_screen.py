@@ -22,7 +22,13 @@ from pictory_async.cli._items import Item, ShownT, View
 from pictory_async.cli._log import LogHandler
 from pictory_async.cli._output import LineWriter
 from pictory_async.cli._text import one_line
-from pictory_async.cli._views import failure, is_news, reason
+from pictory_async.cli._views import (
+    activity,
+    failure,
+    is_news,
+    reason,
+    usual_seconds,
+)
 
 # Seconds between two frames: fast enough to look alive, at next to no cost.
 _FRAME: Final = 0.1
@@ -30,7 +36,7 @@ _SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_SPINNER: Final = "|/-\\"
 
 # Columns of a line: the mark and its space, the seconds, the widest state, a gap.
-_MARK, _SECONDS, _STATE, _GAP = 2, 7, 11, 2
+_MARK, _SECONDS, _STATE, _GAP = 2, 7, 23, 2
 # Columns of a file name: the 36 characters of an id, and an extension.
 _FILE: Final = 41
 # A title narrower than this is useless; the path then gets a line of its own.
@@ -193,7 +199,10 @@ class Screen(LiveView[Item]):
         """Return the lines of the items in progress, and how many have ended."""
         active = [item for item in self._items if item.ended is None]
         room = max(1, self.console.height - 5)
-        lines: list[RenderableType] = [self._in_progress(i) for i in active[:room]]
+        usual = usual_seconds(self._items)
+        lines: list[RenderableType] = [
+            self._in_progress(item, activity(item, usual)) for item in active[:room]
+        ]
         if len(active) > room:
             lines.append(_dim(f"  and {len(active) - room} more"))
         return Group(*lines, *self._footer(len(active)))
@@ -205,11 +214,11 @@ class Screen(LiveView[Item]):
             yield _dim(f"{text}, {failed} failed" if failed else text)
         yield from retry_line(self._log)
 
-    def _in_progress(self, item: Item) -> Text:
+    def _in_progress(self, item: Item, doing: str) -> Text:
         frames = _ASCII_SPINNER if self.ascii_only else _SPINNER
         mark = frames[int(time.monotonic() / _FRAME) % len(frames)]
         line = self._line(item, Text(mark, "cyan"))
-        line.append(one_line(_activity(item)), "cyan")
+        line.append(one_line(doing), "cyan")
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 
@@ -240,14 +249,6 @@ class Screen(LiveView[Item]):
     def _layout(self) -> Layout:
         # Computed for each line: a terminal may be resized.
         return Layout.fit(self.console.width, self._longest, self._folder)
-
-
-def _activity(item: Item) -> str:
-    if item.handle is None:
-        return "submitting"
-    if item.image is not None:
-        return "downloading"
-    return (item.state or "").replace("-", " ")
 
 
 def _dim(text: str) -> Text:
