@@ -18,6 +18,7 @@ from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
+from pictory_async.cli._models import show_models
 from pictory_async.cli._options import (
     aware,
     examples,
@@ -37,6 +38,11 @@ Examples:
   pictory generate --sandbox "No account needed: test pictures, made here"
   pictory batch prompts.csv --output pictures --max-credits 500
   pictory history --since 2026-11-01
+  pictory check
+
+\b
+Completion, for bash (zsh and fish likewise):
+  eval "$(_PICTORY_COMPLETE=bash_source pictory)"
 
 \b
 Environment:
@@ -81,6 +87,14 @@ def pictory(context: click.Context) -> int | None:
     ),
 )
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.option(
+    "-c",
+    "--count",
+    type=click.IntRange(1, 100),
+    default=1,
+    metavar="N",
+    help="Make N images of each prompt, up to 100; each is paid for.",
+)
 @request_options
 @folder_option(
     default=Path("pictures"), text="Where to save the images; created if missing."
@@ -92,6 +106,7 @@ def pictory(context: click.Context) -> int | None:
 def generate_command(
     *,
     prompts: tuple[str, ...],
+    count: int,
     folder: Path,
     sandbox: bool,
     as_json: bool,
@@ -117,6 +132,7 @@ def generate_command(
                 prompts=_prompts(prompts),
                 options=options,
                 folder=folder,
+                count=count,
                 sandbox=sandbox,
                 json=as_json,
                 poll_every=poll_every,
@@ -132,6 +148,7 @@ def generate_command(
         "pictory history -n 20",
         "pictory history --since 2026-11-21T09:30",
         "pictory history --since 2026-11-01T00:00Z --json | jq -r .url",
+        "pictory history -n 100 --output pictures",
     ),
 )
 @click.option(
@@ -144,12 +161,14 @@ def generate_command(
     help="Only images created since then: an ISO 8601 date or time, in local time "
     "unless it names a zone.",
 )
+@folder_option(default=None, text="Where to save the images; created if missing.")
 @json_option
 @verbose_option
 def history_command(
     *,
     limit: int | None,
     since: datetime | None,
+    folder: Path | None,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -159,9 +178,17 @@ def history_command(
     image. In a pipe each image is a line of fields separated by tabs: time (UTC), id,
     model, size, URL, prompt. Pages are fetched as they are read: `| head` fetches only
     the first.
+
+    With --output each image is saved under its id, if it is not there already; a line
+    in a pipe then ends with the path.
     """
-    args = HistoryArguments(limit=limit, since=since, json=as_json, verbose=verbose)
-    return run_async(show_history(args))
+    return run_async(
+        show_history(
+            HistoryArguments(
+                limit=limit, since=since, folder=folder, json=as_json, verbose=verbose
+            )
+        )
+    )
 
 
 @pictory.command(
@@ -200,6 +227,22 @@ def job_command(
         verbose=verbose,
     )
     return run_async(show_jobs(args))
+
+
+@pictory.command(
+    "models",
+    epilog=examples(
+        "pictory models",
+        "pictory models --json | jq -r .model",
+    ),
+)
+@json_option
+def models_command(*, as_json: bool) -> int:
+    """List the documented models, with their prices, aspect ratios and styles.
+
+    The first aspect ratio of a model is its default. Needs no key and sends nothing.
+    """
+    return show_models(json=as_json)
 
 
 @pictory.command(

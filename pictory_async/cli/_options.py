@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pictory_async import MODELS
+from pictory_async import MODELS, STYLES
 
 Command = Callable[..., Any]
 
@@ -44,6 +44,22 @@ def examples(*lines: str) -> str:
 def _models() -> str:
     prices = (f"{m.name} ({m.credits_per_image:f})" for m in MODELS.values())
     return f"Model, with its credits per image: {', '.join(prices)}."
+
+
+def _ratios() -> Sequence[str]:
+    """Return all documented ratios, each once, in their order."""
+    return list(dict.fromkeys(r for m in MODELS.values() for r in m.aspect_ratios))
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _any_of(
+    values: Sequence[str],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return the completion of an option that has documented values, and others."""
+    return lambda _, __, typed: [each for each in values if each.startswith(typed)]
 
 
 def folder_option(*, default: Path | None, text: str) -> Callable[[Command], Command]:
@@ -82,12 +98,17 @@ poll_every_option = click.option(
 def request_options(command: Command) -> Command:
     """Add the options of all requests, under their names in `ImageRequest`."""
     options = (
-        click.option("--model", help=_models()),
-        click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16."),
+        click.option("--model", shell_complete=_any_of(list(MODELS)), help=_models()),
+        click.option(
+            "--aspect-ratio",
+            metavar="RATIO",
+            shell_complete=_any_of(_ratios()),
+            help=f"{_alternatives(_ratios())}.",
+        ),
         click.option(
             "--style",
-            help="photorealistic, artistic, cartoon, minimalist, vintage or "
-            "futuristic.",
+            shell_complete=_any_of(STYLES),
+            help=f"{_alternatives(STYLES)}.",
         ),
         click.option(
             "--reference-image-url",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -39,6 +40,16 @@ class SafeStream:
     def encoding(self) -> str:
         """The encoding of the stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:
+        """What becomes of characters that the encoding lacks."""
+        return getattr(self._stream, "errors", None) or "strict"
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The binary file below, to which click writes completions."""
+        return io.BytesIO() if self._stream is None else self._stream.buffer
 
     def isatty(self) -> bool:
         """Return whether it is a terminal that can still be written."""

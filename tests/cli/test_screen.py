@@ -141,7 +141,9 @@ def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
     assert Path(f"here/{two}.png").exists()
 
 
-@pytest.mark.parametrize(("columns", "names"), [(100, 3), (56, 2), (40, 1), (20, 0)])
+@pytest.mark.parametrize(
+    ("columns", "names"), [(120, 4), (100, 3), (80, 2), (40, 1), (20, 0)]
+)
 def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
     """A narrow table leaves out columns; a prompt is a link, never markup."""
     os.environ["COLUMNS"] = str(columns)  # the fixture puts it back
@@ -150,8 +152,9 @@ def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
     assert pictory("history", stdout=stdout).code == 0
 
     shown = stdout.getvalue()
-    heads = ("CREATED", "MODEL", "SIZE")
-    assert [name in shown for name in heads] == [i < names for i in range(3)]
+    heads = ("CREATED", "ID", "MODEL", "SIZE")
+    assert [f"{name} " in shown for name in heads] == [i < names for i in range(4)]
+    assert (f"  {service.sandbox.images[0].id}  " in shown) == (names > 1)
     assert "A [red][1mlongg" in shown
     assert "\x1b]8;" in shown
 

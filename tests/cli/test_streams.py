@@ -208,6 +208,21 @@ def test_without_descriptors(service, arguments, code, closed, tmp_path) -> None
         assert len(_saved()) == 1
 
 
+def test_completion_without_standard_output(service, tmp_path) -> None:
+    """It is silent, too."""
+    shell = ["sh", "-c", '"$@" >&-', "sh", *COMMAND]
+
+    done = subprocess.run(  # noqa: S603 - our own command
+        shell,
+        env={**os.environ, "_PICTORY_COMPLETE": "zsh_source"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("value", ["None", "closed"])
 def test_without_stream_objects(service, stream, value) -> None:
