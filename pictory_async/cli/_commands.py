@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
-from pictory_async.cli._connect import serve_sandbox
+from pictory_async.cli._connect import DURATION
 from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
@@ -21,16 +22,19 @@ from pictory_async.cli._job import JobArguments, show_jobs
 from pictory_async.cli._models import show_models
 from pictory_async.cli._options import (
     aware,
+    credits_or_none,
     examples,
     folder_option,
     json_option,
     poll_every_option,
     request_options,
     sandbox_option,
+    seconds_or_range,
     verbose_option,
 )
 from pictory_async.cli._output import SafeStream, broken_output, stderr
 from pictory_async.cli._run import run_async
+from pictory_async.cli._sandbox import SandboxArguments, serve_sandbox
 
 _EPILOG = """\b
 Examples:
@@ -248,7 +252,9 @@ def models_command(*, as_json: bool) -> int:
 @pictory.command(
     "sandbox",
     epilog=examples(
-        "pictory sandbox --port 8765",
+        "pictory sandbox --port 8765 --verbose",
+        "pictory sandbox --duration 10-30 --failure-rate 0.1",
+        "pictory sandbox --credits 50 --throttle 2",
     ),
 )
 @click.option(
@@ -258,14 +264,65 @@ def models_command(*, as_json: bool) -> int:
     metavar="PORT",
     help="The port to listen on; by default any free one.",
 )
-def sandbox_command(*, port: int) -> int:
+@click.option(
+    "--duration",
+    callback=seconds_or_range,
+    default=f"{DURATION[0]:g}-{DURATION[1]:g}",
+    show_default=True,
+    metavar="SECONDS",
+    help="How long jobs take: a number of seconds, or a range such as 10-30.",
+)
+@click.option(
+    "--credits",
+    "credits_",
+    callback=credits_or_none,
+    metavar="CREDITS",
+    help="The account's credits; once they are used up, jobs fail with "
+    "INSUFFICIENT_CREDITS.",
+)
+@click.option(
+    "--failure-rate",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="The share of jobs that fail, such as 0.1 for every tenth.",
+)
+@click.option(
+    "--throttle",
+    type=click.FloatRange(0, min_open=True),
+    metavar="RATE",
+    help="Requests per second that are admitted; others are answered with 429.",
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Write each request to standard error."
+)
+def sandbox_command(
+    *,
+    port: int,
+    duration: tuple[float, float],
+    credits_: Decimal | None,
+    failure_rate: float,
+    throttle: float | None,
+    verbose: bool,
+) -> int:
     """Run a local stand-in for the service until Ctrl-C.
 
     It accepts a key that is not a real one, draws test pictures, and costs nothing.
     Use it with this command or with your own program: the two lines on standard output
     set the environment for it.
     """
-    return run_async(serve_sandbox(port))
+    return run_async(
+        serve_sandbox(
+            SandboxArguments(
+                port=port,
+                duration=duration,
+                credits=credits_,
+                failure_rate=failure_rate,
+                throttle=throttle,
+                verbose=verbose,
+            )
+        )
+    )
 
 
 pictory.add_command(batch_command)

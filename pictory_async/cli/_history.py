@@ -187,7 +187,7 @@ def _cells(listed: Listed, args: HistoryArguments) -> list[str]:
 
 def _data(listed: Listed, args: HistoryArguments) -> dict[str, Any]:
     image = listed.image
-    data = {
+    data: dict[str, Any] = {
         "id": image.id,
         "created_at": image.created_at.isoformat() if image.created_at else None,
         "model": image.model,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,36 @@ def aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     except (ValueError, OverflowError):
         message = f"{value!r} is not like 2026-11-21 or 2026-11-21T09:30"
         raise click.BadParameter(message) from None
+
+
+def seconds_or_range(
+    _: click.Context, __: click.Parameter, value: str
+) -> tuple[float, float]:
+    """Return a number of seconds or a range of them, such as "10-30", as a range."""
+    low, _dash, high = value.partition("-")
+    try:
+        ends = float(low), float(high or low)
+    except ValueError:
+        ends = math.nan, math.nan
+    if 0 <= ends[0] <= ends[1] <= _DAY:
+        return ends
+    message = f"{value!r} is not a number of seconds such as 2, or a range such as 2-8"
+    raise click.BadParameter(message)
+
+
+def credits_or_none(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> Decimal | None:
+    """Return an amount of credits as an exact number."""
+    if value is None:
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if number.is_finite() and number > 0:
+        return number
+    raise click.BadParameter(f"{value!r} is not a number above 0")
 
 
 def examples(*lines: str) -> str:
