@@ -14,6 +14,7 @@ import click
 
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
+from pictory_async.cli._check import check
 from pictory_async.cli._connect import DURATION
 from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
 from pictory_async.cli._generate import GenerateArguments, generate
@@ -60,7 +61,7 @@ command lines of running programs, and shells keep them in their history.
 \b
 Exit codes:
   0    everything succeeded
-  1    a job or a request failed, or an image was not saved
+  1    a job or a request failed, an image was not saved, or a check found a problem
   2    nothing was started: wrong usage, no key, or a folder that cannot be made
   130  interrupted by Ctrl-C (143: by SIGTERM); jobs continue at the service
 """
@@ -247,6 +248,25 @@ def models_command(*, as_json: bool) -> int:
     The first aspect ratio of a model is its default. Needs no key and sends nothing.
     """
     return show_models(json=as_json)
+
+
+@pictory.command(
+    "check",
+    epilog=examples(
+        "pictory check",
+        "pictory check --json > check.jsonl",
+    ),
+)
+@json_option
+def check_command(*, as_json: bool) -> int:
+    """Check the installation, the network and the key; costs nothing.
+
+    Reports versions, the base URL, the proxy, name resolution, the certificate, the
+    difference of the clocks, and whether the key is accepted. The output has no key
+    and no password: it can be pasted into a request for help. In a pipe each line is a
+    name, "ok", "problem" or nothing, and a text, separated by tabs.
+    """
+    return run_async(check(json=as_json))
 
 
 @pictory.command(

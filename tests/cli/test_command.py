@@ -13,7 +13,7 @@ import pictory_async
 
 
 @pytest.mark.parametrize(
-    "command", ["generate", "batch", "history", "job", "models", "sandbox"]
+    "command", ["generate", "batch", "check", "history", "job", "models", "sandbox"]
 )
 def test_each_command_has_examples(pictory, command) -> None:
     """Help ends with commands to copy."""
