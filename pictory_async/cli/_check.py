@@ -264,10 +264,10 @@ async def _key() -> Finding:
             images = await _ask_history()
         except AuthenticationError as error:
             return Finding(name, f"refused: {explain(error)}", ok=False)
-        except TimeoutError as error:  # it is throttled, which is waited for
-            return Finding(name, log.recent_retry() or _why(error), ok=False)
         except PictoryError as error:
             return Finding(name, explain(error), ok=False)
+        except TimeoutError as error:  # it is throttled, which is waited for
+            return Finding(name, log.recent_retry() or _why(error), ok=False)
     text = "accepted" if images else "accepted; the history is empty"
     return Finding(name, text, ok=True)
 

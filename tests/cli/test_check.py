@@ -139,7 +139,7 @@ def test_a_service_that_fails(service, pictory) -> None:
     ("fault", "text"),
     [
         (Fault.answer(503, on="images", times=None), "answered 503"),
-        (Fault.hang(on="images"), "no answer"),
+        (Fault.hang(on="images"), "0.5 s"),
     ],
 )
 def test_patience_ends(service, pictory, monkeypatch, fault, text) -> None:
