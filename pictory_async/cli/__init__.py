@@ -4,18 +4,23 @@ It needs the extra ``cli`` (``pip install 'pictory-async[cli]'``). ``python -m
 pictory_async`` is the same command; ``pictory --help`` and ``pictory COMMAND --help``
 describe every option.
 
-- ``pictory generate PROMPT...`` generates images and saves them. Options: ``--model``,
-  ``--aspect-ratio``, ``--style``, ``--reference-image-url``, ``--output DIR``,
-  ``--sandbox``, ``--json``.
+- ``pictory generate PROMPT...`` generates images and saves them. Options: ``--count
+  N``, ``--model``, ``--aspect-ratio``, ``--style``, ``--reference-image-url``,
+  ``--output DIR``, ``--sandbox``, ``--json``.
 - ``pictory batch FILE`` generates an image of each prompt in a file, resumably.
   Options: ``--output DIR``, ``--journal FILE``, ``--max-in-flight N``, ``--max-credits
   CREDITS``, ``--on-unknown report|reconcile|resubmit``, ``--dry-run``, ``--sandbox``,
   ``--json``, and those of ``generate`` for what a line leaves open.
-- ``pictory history`` lists images, newest first. Options: ``--limit N``, ``--since
-  WHEN``, ``--json``.
+- ``pictory history`` lists images, newest first, and saves them if asked to. Options:
+  ``--limit N``, ``--since WHEN``, ``--output DIR``, ``--json``.
 - ``pictory job JOB_ID...`` shows the state of jobs. Options: ``--wait``, ``--output
   DIR``, ``--json``.
-- ``pictory sandbox`` runs the sandbox server. Options: ``--port PORT``.
+- ``pictory models`` lists models, prices, aspect ratios and styles. Option: ``--json``.
+- ``pictory check`` reports on the installation, the network and the key, for a request
+  for help; it costs nothing. Option: ``--json``.
+- ``pictory sandbox`` runs the sandbox server. Options: ``--port PORT``, ``--duration
+  SECONDS``, ``--credits CREDITS``, ``--failure-rate SHARE``, ``--throttle RATE``,
+  ``--verbose``.
 
 The key comes from ``$PICTORY_API_KEY`` alone, because an option would be visible in the
 list of processes. Results go to standard output, one line each in a pipe; everything
@@ -27,6 +32,18 @@ else goes to standard error.
 | 1 | a job or a request failed |
 | 2 | wrong usage or configuration; nothing was sent |
 | 130, 143 | interrupted by Ctrl-C, ended by SIGTERM |
+
+What cannot be shown never costs an image: if standard output fails, such as on a full
+disk, everything is saved all the same, the lines of ``generate`` and ``job`` go to
+standard error, and the exit code is 1. Without standard output or standard error the
+command works in silence.
+
+Shells complete commands, options and documented values. For bash (4.4 or later):
+
+    eval "$(_PICTORY_COMPLETE=bash_source pictory)"
+
+For zsh it is ``zsh_source``; for fish, ``_PICTORY_COMPLETE=fish_source pictory |
+source``.
 
 Ctrl-C prints the ids of the jobs still in progress and how to continue with them; a
 batch prints the command that resumes it. So does a batch that stops because the key was

@@ -5,29 +5,37 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
-from pictory_async.cli._connect import serve_sandbox
-from pictory_async.cli._errors import INTERRUPTED, MISUSED
+from pictory_async.cli._check import check
+from pictory_async.cli._connect import DURATION
+from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
+from pictory_async.cli._models import show_models
 from pictory_async.cli._options import (
     aware,
+    credits_or_none,
     examples,
     folder_option,
     json_option,
     poll_every_option,
     request_options,
     sandbox_option,
+    seconds_or_range,
     verbose_option,
 )
+from pictory_async.cli._output import SafeStream, broken_output, stderr
 from pictory_async.cli._run import run_async
+from pictory_async.cli._sandbox import SandboxArguments, serve_sandbox
 
 _EPILOG = """\b
 Examples:
@@ -35,6 +43,11 @@ Examples:
   pictory generate --sandbox "No account needed: test pictures, made here"
   pictory batch prompts.csv --output pictures --max-credits 500
   pictory history --since 2026-11-01
+  pictory check
+
+\b
+Completion, for bash (zsh and fish likewise):
+  eval "$(_PICTORY_COMPLETE=bash_source pictory)"
 
 \b
 Environment:
@@ -48,7 +61,7 @@ command lines of running programs, and shells keep them in their history.
 \b
 Exit codes:
   0    everything succeeded
-  1    a job or a request failed, or an image was not saved
+  1    a job or a request failed, an image was not saved, or a check found a problem
   2    nothing was started: wrong usage, no key, or a folder that cannot be made
   130  interrupted by Ctrl-C (143: by SIGTERM); jobs continue at the service
 """
@@ -79,6 +92,14 @@ def pictory(context: click.Context) -> int | None:
     ),
 )
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.option(
+    "-c",
+    "--count",
+    type=click.IntRange(1, 100),
+    default=1,
+    metavar="N",
+    help="Make N images of each prompt, up to 100; each is paid for.",
+)
 @request_options
 @folder_option(
     default=Path("pictures"), text="Where to save the images; created if missing."
@@ -90,6 +111,7 @@ def pictory(context: click.Context) -> int | None:
 def generate_command(
     *,
     prompts: tuple[str, ...],
+    count: int,
     folder: Path,
     sandbox: bool,
     as_json: bool,
@@ -115,6 +137,7 @@ def generate_command(
                 prompts=_prompts(prompts),
                 options=options,
                 folder=folder,
+                count=count,
                 sandbox=sandbox,
                 json=as_json,
                 poll_every=poll_every,
@@ -130,6 +153,7 @@ def generate_command(
         "pictory history -n 20",
         "pictory history --since 2026-11-21T09:30",
         "pictory history --since 2026-11-01T00:00Z --json | jq -r .url",
+        "pictory history -n 100 --output pictures",
     ),
 )
 @click.option(
@@ -142,12 +166,14 @@ def generate_command(
     help="Only images created since then: an ISO 8601 date or time, in local time "
     "unless it names a zone.",
 )
+@folder_option(default=None, text="Where to save the images; created if missing.")
 @json_option
 @verbose_option
 def history_command(
     *,
     limit: int | None,
     since: datetime | None,
+    folder: Path | None,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -157,9 +183,17 @@ def history_command(
     image. In a pipe each image is a line of fields separated by tabs: time (UTC), id,
     model, size, URL, prompt. Pages are fetched as they are read: `| head` fetches only
     the first.
+
+    With --output each image is saved under its id, if it is not there already; a line
+    in a pipe then ends with the path.
     """
-    args = HistoryArguments(limit=limit, since=since, json=as_json, verbose=verbose)
-    return run_async(show_history(args))
+    return run_async(
+        show_history(
+            HistoryArguments(
+                limit=limit, since=since, folder=folder, json=as_json, verbose=verbose
+            )
+        )
+    )
 
 
 @pictory.command(
@@ -201,9 +235,46 @@ def job_command(
 
 
 @pictory.command(
+    "models",
+    epilog=examples(
+        "pictory models",
+        "pictory models --json | jq -r .model",
+    ),
+)
+@json_option
+def models_command(*, as_json: bool) -> int:
+    """List the documented models, with their prices, aspect ratios and styles.
+
+    The first aspect ratio of a model is its default. Needs no key and sends nothing.
+    """
+    return show_models(json=as_json)
+
+
+@pictory.command(
+    "check",
+    epilog=examples(
+        "pictory check",
+        "pictory check --json > check.jsonl",
+    ),
+)
+@json_option
+def check_command(*, as_json: bool) -> int:
+    """Check the installation, the network and the key; costs nothing.
+
+    Reports versions, the base URL, the proxy, name resolution, the certificate, the
+    difference of the clocks, and whether the key is accepted. The output has no key
+    and no password: it can be pasted into a request for help. In a pipe each line is a
+    name, "ok", "problem" or nothing, and a text, separated by tabs.
+    """
+    return run_async(check(json=as_json))
+
+
+@pictory.command(
     "sandbox",
     epilog=examples(
-        "pictory sandbox --port 8765",
+        "pictory sandbox --port 8765 --verbose",
+        "pictory sandbox --duration 10-30 --failure-rate 0.1",
+        "pictory sandbox --credits 50 --throttle 2",
     ),
 )
 @click.option(
@@ -213,14 +284,65 @@ def job_command(
     metavar="PORT",
     help="The port to listen on; by default any free one.",
 )
-def sandbox_command(*, port: int) -> int:
+@click.option(
+    "--duration",
+    callback=seconds_or_range,
+    default=f"{DURATION[0]:g}-{DURATION[1]:g}",
+    show_default=True,
+    metavar="SECONDS",
+    help="How long jobs take: a number of seconds, or a range such as 10-30.",
+)
+@click.option(
+    "--credits",
+    "credits_",
+    callback=credits_or_none,
+    metavar="CREDITS",
+    help="The account's credits; once they are used up, jobs fail with "
+    "INSUFFICIENT_CREDITS.",
+)
+@click.option(
+    "--failure-rate",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="The share of jobs that fail, such as 0.1 for every tenth.",
+)
+@click.option(
+    "--throttle",
+    type=click.FloatRange(0, min_open=True),
+    metavar="RATE",
+    help="Requests per second that are admitted; others are answered with 429.",
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Write each request to standard error."
+)
+def sandbox_command(
+    *,
+    port: int,
+    duration: tuple[float, float],
+    credits_: Decimal | None,
+    failure_rate: float,
+    throttle: float | None,
+    verbose: bool,
+) -> int:
     """Run a local stand-in for the service until Ctrl-C.
 
     It accepts a key that is not a real one, draws test pictures, and costs nothing.
     Use it with this command or with your own program: the two lines on standard output
     set the environment for it.
     """
-    return run_async(serve_sandbox(port))
+    return run_async(
+        serve_sandbox(
+            SandboxArguments(
+                port=port,
+                duration=duration,
+                credits=credits_,
+                failure_rate=failure_rate,
+                throttle=throttle,
+                verbose=verbose,
+            )
+        )
+    )
 
 
 pictory.add_command(batch_command)
@@ -229,8 +351,19 @@ pictory.add_command(batch_command)
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not stream.closed:
             stream.reconfigure(errors="replace")  # for a terminal without Unicode
+    out, err = SafeStream(sys.stdout), SafeStream(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        code = _run(arguments)
+        # A reader that has gone, such as `head`, has read what it wanted.
+        if code == DONE and out.error and not isinstance(out.error, BrokenPipeError):
+            stderr().write(f"Error: {broken_output(out.error)}")
+            return FAILED
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: object = pictory.main(
             arguments, prog_name="pictory", standalone_mode=False
@@ -240,7 +373,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return MISUSED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else DONE
 
 
 def _prompts(given: tuple[str, ...]) -> Sequence[str]:

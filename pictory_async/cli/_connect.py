@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pictory_async import Adaptive, FixedInterval, PictorySession
-from pictory_async.cli._errors import DONE, NO_KEY, Misuse
-from pictory_async.cli._output import stderr, stdout
+from pictory_async.cli._errors import NO_KEY, Misuse
 
 if TYPE_CHECKING:
-    from pictory_async.sandbox import Sandbox
+    from pictory_async.sandbox import Sandbox, Throttle
 
 SANDBOX_NOTE: Final = "note: test pictures, drawn on this machine; no credits are used"
 # Seconds that a job of a sandbox takes, and between two polls of it.
-_DURATION: Final = (1.0, 3.0)
+DURATION: Final = (1.0, 3.0)
 _INTERVAL: Final = 0.25
 
 
@@ -52,8 +51,15 @@ async def connect(
 
 
 @asynccontextmanager
-async def start_sandbox(*, port: int = 0) -> AsyncIterator[Sandbox]:
-    """Run a sandbox that draws pictures.
+async def start_sandbox(
+    *,
+    port: int = 0,
+    duration: tuple[float, float] = DURATION,
+    credits: Decimal | None = None,  # noqa: A002 - the API's word
+    failure_rate: float = 0.0,
+    throttle: Throttle | None = None,
+) -> AsyncIterator[Sandbox]:
+    """Run a sandbox that draws pictures; the options are those of `Sandbox`.
 
     Raises:
         Misuse: Pillow, with which it draws, is not installed.
@@ -62,7 +68,14 @@ async def start_sandbox(*, port: int = 0) -> AsyncIterator[Sandbox]:
     # Imported here, so that no other command loads a server.
     from pictory_async.sandbox import Sandbox  # noqa: PLC0415
 
-    sandbox = Sandbox(port=port, duration=_DURATION, record=False)
+    sandbox = Sandbox(
+        port=port,
+        duration=duration,
+        credits=credits,
+        failure_rate=failure_rate,
+        throttle=throttle,
+        record=False,
+    )
     try:
         await sandbox.start()
     except ImportError:
@@ -73,19 +86,3 @@ async def start_sandbox(*, port: int = 0) -> AsyncIterator[Sandbox]:
         yield sandbox
     finally:
         await sandbox.aclose()
-
-
-async def serve_sandbox(port: int) -> int:
-    """Run a sandbox until it is interrupted; return the exit code."""
-    out, err = stdout(), stderr()
-    async with start_sandbox(port=port) as sandbox:
-        err.write(f"The sandbox is listening on {sandbox.base_url}")
-        err.write(f"with the key {sandbox.api_key}. In another terminal:\n")
-        out.write(f"export PICTORY_API_BASE_URL={sandbox.base_url}")
-        out.write(f"export PICTORY_API_KEY={sandbox.api_key}")
-        err.write("\nCtrl-C stops it and discards its jobs and pictures.")
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            err.write("\nThe sandbox has stopped.")
-    return DONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class GenerateArguments:
 
     Attributes:
         prompts: At least one.
+        count: Images of each prompt.
         options: Options of all requests, by their name in `ImageRequest`.
         folder: Where to save the images.
         sandbox: Whether to use a sandbox of its own.
@@ -44,6 +45,7 @@ class GenerateArguments:
     prompts: Sequence[str]
     options: Mapping[str, Any]
     folder: Path
+    count: int = 1
     sandbox: bool = False
     json: bool = False
     poll_every: float | None = None
@@ -53,14 +55,15 @@ class GenerateArguments:
 async def generate(args: GenerateArguments) -> int:
     """Submit all prompts, save each image once it is finished; return the exit code."""
     err = stderr()
+    out = stdout(instead=err)
     with capture_log(err, verbose=args.verbose) as log:
         with log.showing_warnings():
-            items = [_item(prompt, args.options) for prompt in args.prompts]
+            items = list(_items(args))
         async with connect(poll_every=args.poll_every, sandbox=args.sandbox) as session:
             make_folder(args.folder)
             if args.sandbox:
                 err.write(SANDBOX_NOTE)
-            view = _view(args, items, err, log)
+            view = _view(args, items, out, err, log)
 
             async def step(item: Item) -> None:
                 await start(session, item, view)
@@ -70,16 +73,23 @@ async def generate(args: GenerateArguments) -> int:
             await follow_all(session, items, step, view=view, on_interrupt=report)
             if not args.json:
                 view.summarize([summary(items)])
-    return FAILED if any(item.error for item in items) else DONE
+    return FAILED if out.failed or any(item.error for item in items) else DONE
 
 
-def _item(prompt: str, options: Mapping[str, Any]) -> Item:
+def _items(args: GenerateArguments) -> Iterator[Item]:
+    for prompt in args.prompts:
+        for number in range(1, args.count + 1):
+            title = f"{number}/{args.count} {prompt}" if args.count > 1 else prompt
+            yield _item(title, prompt, args.options)
+
+
+def _item(title: str, prompt: str, options: Mapping[str, Any]) -> Item:
     """Return the item of a prompt; an invalid one has failed already.
 
     Raises:
         InvalidRequestError: An option is invalid, which concerns all prompts.
     """
-    item = Item(prompt, prompt=prompt)
+    item = Item(title, prompt=prompt)
     try:
         item.request = ImageRequest(prompt, **options)
     except InvalidRequestError as error:
@@ -90,16 +100,20 @@ def _item(prompt: str, options: Mapping[str, Any]) -> Item:
 
 
 def _view(
-    args: GenerateArguments, items: Sequence[Item], err: LineWriter, log: LogHandler
+    args: GenerateArguments,
+    items: Sequence[Item],
+    out: LineWriter,
+    err: LineWriter,
+    log: LogHandler,
 ) -> View[Item]:
-    out = stdout()
     if args.json:
         return LineView(lambda item: out.write_json(item_data(item)), err)
-    if can_redraw(sys.stdout) and not args.verbose:
-        return Screen(items, err, folder=args.folder, log=log)
-    return LineView(
+    lines = LineView(
         partial(_write_saved, out), err, accepted=partial(_write_submitted, out)
     )
+    if args.verbose or not can_redraw(sys.stdout):
+        return lines
+    return Screen(items, out=out, err=err, plain=lines, folder=args.folder, log=log)
 
 
 def _write_submitted(out: LineWriter, item: Item) -> None:

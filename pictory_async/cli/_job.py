@@ -56,12 +56,13 @@ class NotFinishedError(PictoryError):
 async def show_jobs(args: JobArguments) -> int:
     """Show the state of the jobs, or follow them to their end; return the exit code."""
     err = stderr()
+    out = stdout(instead=err)
     items = [Item(job_id) for job_id in args.job_ids]
     with capture_log(err, verbose=args.verbose) as log:
         async with connect(poll_every=args.poll_every) as session:
             if args.folder:
                 make_folder(args.folder)
-            view = _view(args, items, err, log)
+            view = _view(args, items, out, err, log)
 
             async def step(item: Item) -> None:
                 await start(session, item, view)
@@ -71,7 +72,7 @@ async def show_jobs(args: JobArguments) -> int:
 
             report = InterruptReport(err, folder=args.folder)
             await follow_all(session, items, step, view=view, on_interrupt=report)
-    return FAILED if any(item.error for item in items) else DONE
+    return FAILED if out.failed or any(item.error for item in items) else DONE
 
 
 async def _first_status(item: Item) -> None:
@@ -106,17 +107,23 @@ async def _fetch_if_ended(
 
 
 def _view(
-    args: JobArguments, items: Sequence[Item], err: LineWriter, log: LogHandler
+    args: JobArguments,
+    items: Sequence[Item],
+    out: LineWriter,
+    err: LineWriter,
+    log: LogHandler,
 ) -> View[Item]:
-    out = stdout()
     if args.json:
         return LineView(lambda item: out.write_json(item_data(item)), err)
+    lines = LineView(partial(_write_row, out), err)
     if not can_redraw(sys.stdout):
-        return LineView(partial(_write_row, out), err)
+        return lines
     card = partial(_card, blank_after=len(items) > 1)
-    if args.wait and not args.verbose:
-        return Screen(items, err, folder=None, log=log, finished=card)
-    return LineView(partial(_print_card, card), err)
+    if not args.wait or args.verbose:
+        return LineView(partial(_print_card, card, out), err)
+    return Screen(
+        items, out=out, err=err, plain=lines, folder=None, log=log, finished=card
+    )
 
 
 def _facts(item: Item) -> dict[str, str]:
@@ -147,6 +154,11 @@ def _card(item: Item, *, blank_after: bool = False) -> RenderableType:
     return Text("\n").join([*lines, Text()] if blank_after else lines)
 
 
-def _print_card(card: Callable[[Item], RenderableType], item: Item) -> None:
-    if item.state is not None:
-        make_console().print(card(item), soft_wrap=True)
+def _print_card(
+    card: Callable[[Item], RenderableType], out: LineWriter, item: Item
+) -> None:
+    if item.state is None:
+        return
+    make_console().print(card(item), soft_wrap=True)
+    if out.failed:
+        _write_row(out, item)

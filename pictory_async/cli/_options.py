@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pictory_async import MODELS
+from pictory_async import MODELS, STYLES
 
 Command = Callable[..., Any]
 
@@ -36,6 +38,36 @@ def aware(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
         raise click.BadParameter(message) from None
 
 
+def seconds_or_range(
+    _: click.Context, __: click.Parameter, value: str
+) -> tuple[float, float]:
+    """Return a number of seconds or a range of them, such as "10-30", as a range."""
+    low, _dash, high = value.partition("-")
+    try:
+        ends = float(low), float(high or low)
+    except ValueError:
+        ends = math.nan, math.nan
+    if 0 <= ends[0] <= ends[1] <= _DAY:
+        return ends
+    message = f"{value!r} is not a number of seconds such as 2, or a range such as 2-8"
+    raise click.BadParameter(message)
+
+
+def credits_or_none(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> Decimal | None:
+    """Return an amount of credits as an exact number."""
+    if value is None:
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if number.is_finite() and number > 0:
+        return number
+    raise click.BadParameter(f"{value!r} is not a number above 0")
+
+
 def examples(*lines: str) -> str:
     """Return the end of a help text; the backspace keeps click from wrapping it."""
     return "\n  ".join(("\b\nExamples:", *lines))
@@ -44,6 +76,22 @@ def examples(*lines: str) -> str:
 def _models() -> str:
     prices = (f"{m.name} ({m.credits_per_image:f})" for m in MODELS.values())
     return f"Model, with its credits per image: {', '.join(prices)}."
+
+
+def _ratios() -> Sequence[str]:
+    """Return all documented ratios, each once, in their order."""
+    return list(dict.fromkeys(r for m in MODELS.values() for r in m.aspect_ratios))
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _any_of(
+    values: Sequence[str],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return the completion of an option that has documented values, and others."""
+    return lambda _, __, typed: [each for each in values if each.startswith(typed)]
 
 
 def folder_option(*, default: Path | None, text: str) -> Callable[[Command], Command]:
@@ -82,12 +130,17 @@ poll_every_option = click.option(
 def request_options(command: Command) -> Command:
     """Add the options of all requests, under their names in `ImageRequest`."""
     options = (
-        click.option("--model", help=_models()),
-        click.option("--aspect-ratio", metavar="RATIO", help="1:1, 16:9 or 9:16."),
+        click.option("--model", shell_complete=_any_of(list(MODELS)), help=_models()),
+        click.option(
+            "--aspect-ratio",
+            metavar="RATIO",
+            shell_complete=_any_of(_ratios()),
+            help=f"{_alternatives(_ratios())}.",
+        ),
         click.option(
             "--style",
-            help="photorealistic, artistic, cartoon, minimalist, vintage or "
-            "futuristic.",
+            shell_complete=_any_of(STYLES),
+            help=f"{_alternatives(STYLES)}.",
         ),
         click.option(
             "--reference-image-url",

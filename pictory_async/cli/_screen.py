@@ -22,7 +22,13 @@ from pictory_async.cli._items import Item, ShownT, View
 from pictory_async.cli._log import LogHandler
 from pictory_async.cli._output import LineWriter
 from pictory_async.cli._text import one_line
-from pictory_async.cli._views import failure, is_news, reason
+from pictory_async.cli._views import (
+    activity,
+    failure,
+    is_news,
+    reason,
+    usual_seconds,
+)
 
 # Seconds between two frames: fast enough to look alive, at next to no cost.
 _FRAME: Final = 0.1
@@ -30,7 +36,7 @@ _SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_SPINNER: Final = "|/-\\"
 
 # Columns of a line: the mark and its space, the seconds, the widest state, a gap.
-_MARK, _SECONDS, _STATE, _GAP = 2, 7, 11, 2
+_MARK, _SECONDS, _STATE, _GAP = 2, 7, 23, 2
 # Columns of a file name: the 36 characters of an id, and an extension.
 _FILE: Final = 41
 # A title narrower than this is useless; the path then gets a line of its own.
@@ -81,8 +87,8 @@ class LiveView(View[ShownT]):
 
     async def _redraw(self) -> None:
         with Live(
+            self,
             console=self.console,
-            get_renderable=self._frame,
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
@@ -92,7 +98,8 @@ class LiveView(View[ShownT]):
                 live.refresh()
                 await asyncio.sleep(self._interval)
 
-    def _frame(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Return the frame as it is now, also below what is printed between two."""
         # An empty last line, as that is where the terminal echoes ^C.
         return Group(self.render(), Text())
 
@@ -135,7 +142,9 @@ class Screen(LiveView[Item]):
 
     Args:
         items: All of them.
+        out: Standard output, which is this terminal.
         err: Where failures go if standard error is not this terminal.
+        plain: Takes over once the terminal has gone.
         folder: Where images are saved, if anywhere.
         log: Knows what is being retried.
         finished: Renders an item that succeeded; None renders a line with its path.
@@ -144,15 +153,17 @@ class Screen(LiveView[Item]):
     def __init__(
         self,
         items: Sequence[Item],
-        err: LineWriter,
         *,
+        out: LineWriter,
+        err: LineWriter,
+        plain: View[Item],
         folder: Path | None,
         log: LogHandler,
         finished: Callable[[Item], RenderableType] | None = None,
     ) -> None:
         super().__init__(_FRAME)
         self._items = items
-        self._err = err
+        self._out, self._err, self._plain = out, err, plain
         self._folder = folder
         self._log = log
         self._finished = finished or self._saved
@@ -160,15 +171,25 @@ class Screen(LiveView[Item]):
 
     # --- events -------------------------------------------------------------------
 
+    def accepted(self, item: Item) -> None:
+        """Show nothing: the line of the item changes by itself."""
+        if self._out.failed:
+            self._plain.accepted(item)
+
     def ended(self, item: Item) -> None:
         """Print an item above those in progress."""
         if item.error is None:
             self.print(self._finished(item))
-        elif is_news(item.error):
+        elif is_news(item.error) and not self._out.failed:
             self._print_failure(item)
+        if self._out.failed:
+            self._plain.ended(item)
 
     def summarize(self, lines: Iterable[str]) -> None:
         """Print the summary below a blank line."""
+        if self._out.failed:
+            self._plain.summarize(lines)
+            return
         for line in ("", *lines):
             self.print(Text(line, "bold"))
 
@@ -178,7 +199,10 @@ class Screen(LiveView[Item]):
         """Return the lines of the items in progress, and how many have ended."""
         active = [item for item in self._items if item.ended is None]
         room = max(1, self.console.height - 5)
-        lines: list[RenderableType] = [self._in_progress(i) for i in active[:room]]
+        usual = usual_seconds(self._items)
+        lines: list[RenderableType] = [
+            self._in_progress(item, activity(item, usual)) for item in active[:room]
+        ]
         if len(active) > room:
             lines.append(_dim(f"  and {len(active) - room} more"))
         return Group(*lines, *self._footer(len(active)))
@@ -190,11 +214,11 @@ class Screen(LiveView[Item]):
             yield _dim(f"{text}, {failed} failed" if failed else text)
         yield from retry_line(self._log)
 
-    def _in_progress(self, item: Item) -> Text:
+    def _in_progress(self, item: Item, doing: str) -> Text:
         frames = _ASCII_SPINNER if self.ascii_only else _SPINNER
         mark = frames[int(time.monotonic() / _FRAME) % len(frames)]
         line = self._line(item, Text(mark, "cyan"))
-        line.append(one_line(_activity(item)), "cyan")
+        line.append(one_line(doing), "cyan")
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 
@@ -225,14 +249,6 @@ class Screen(LiveView[Item]):
     def _layout(self) -> Layout:
         # Computed for each line: a terminal may be resized.
         return Layout.fit(self.console.width, self._longest, self._folder)
-
-
-def _activity(item: Item) -> str:
-    if item.handle is None:
-        return "submitting"
-    if item.image is not None:
-        return "downloading"
-    return (item.state or "").replace("-", " ")
 
 
 def _dim(text: str) -> Text:

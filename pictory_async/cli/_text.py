@@ -50,6 +50,11 @@ def cost(total: Decimal, *, exact: bool) -> str:
     return credits_ if exact else f"at least {credits_}"
 
 
+def short_time(seconds: float) -> str:
+    """Return a time without false precision, such as "12 s" and "3 min"."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
 def summary_line(
     *, images: int, credits_used: Decimal, exact: bool, failed: int, seconds: float
 ) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Final
 
-from pictory_async import SessionClosedError, SubmissionUnknownError
+from pictory_async import JobState, SessionClosedError, SubmissionUnknownError
 from pictory_async.cli._errors import explain
 from pictory_async.cli._items import Item, View, credits_used
 from pictory_async.cli._output import LineWriter
-from pictory_async.cli._text import count, one_line, summary_line
+from pictory_async.cli._text import count, one_line, short_time, summary_line
 
 # Characters of a prompt in a line that is about something else.
 PROMPT_SHOWN: Final = 60
@@ -57,6 +58,37 @@ class LineView(View[Item]):
         """Write the summary."""
         for line in lines:
             self._err.write(line)
+
+
+def usual_seconds(items: Sequence[Item]) -> dict[str | None, float]:
+    """Return how long the jobs of each model took that have given their images."""
+    taken: dict[str | None, list[float]] = {}
+    for item in items:
+        if item.image and item.handle and item.request:
+            seconds = item.handle.status.elapsed
+            taken.setdefault(item.request.model, []).append(seconds)
+    return {model: median(seconds) for model, seconds in taken.items()}
+
+
+def activity(item: Item, usual: Mapping[str | None, float]) -> str:
+    """Return what an item in progress waits for.
+
+    Args:
+        item: Not ended yet.
+        usual: What `usual_seconds` returns.
+    """
+    if item.handle is None:
+        return "queued"
+    if item.image is not None:
+        return "downloading"
+    # Of a job that was started elsewhere only the service's word is known.
+    if item.request is None or item.state != JobState.IN_PROGRESS:
+        return (item.state or "").replace("-", " ")
+    seconds = usual.get(item.request.model)
+    if seconds is None:
+        return "submitted"
+    left = seconds - item.handle.status.elapsed
+    return f"expected in about {short_time(left)}" if left >= 1 else "expected soon"
 
 
 def is_news(error: Exception | None) -> bool:

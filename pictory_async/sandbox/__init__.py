@@ -22,9 +22,13 @@ two agree on, they agree on because of the documentation.
 - `Sandbox.add_fault` scripts what goes wrong, as in
   ``sandbox.add_fault(Fault.answer(503, on="submit"))``; there are `Fault.drop`,
   `Fault.truncate`, `Fault.hang`, `Fault.trickle` and `Fault.slow`, too.
-- `Throttle` limits the rate of requests.
+- `Throttle` limits the rate of requests; ``failure_rate=`` and ``credits=`` of
+  `Sandbox` let jobs fail.
 - `Sandbox.requests`, `Sandbox.submitted`, `Sandbox.jobs`, `Sandbox.images` and
   `Sandbox.webhooks` are what it has received and done.
+
+The logger ``pictory_async.sandbox`` gets each request at level DEBUG: its method and
+path, the status of the answer (or the name of the fault), and the prompt.
 
 It uses the event loop's own clock, so a loop with a simulated clock drives it.
 `ThreadedSandbox`, for ``with`` instead of ``async with``, runs in a thread of its own

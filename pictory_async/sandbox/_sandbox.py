@@ -11,7 +11,7 @@ from pictory_async.sandbox._drawing.gallery import Gallery
 from pictory_async.sandbox._gate import Gate
 from pictory_async.sandbox._options import Behavior, Throttle
 from pictory_async.sandbox._service import Service
-from pictory_async.sandbox._state import Duration, Failure, JobView
+from pictory_async.sandbox._state import FAILED, Duration, Failure, JobView
 from pictory_async.sandbox._validation import problems
 from pictory_async.sandbox._webhooks import WebhookSender
 
@@ -53,6 +53,8 @@ class Sandbox:
         seed: Makes ids and durations the same in every run; None makes them differ.
         duration: Seconds a job takes: a number, the ends of a range to draw from, or
             a function of the request body. ``math.inf`` keeps it until `finish`.
+        failure_rate: The share of jobs that fail, from 0 to 1; they cost nothing.
+            Jobs that `fail_next` makes fail are not counted.
         page_size: Images on a page of the history; the service's is 100.
         credits: The AI credits that may be spent; None sets no limit.
         behavior: What to do where the documents are silent or disagree.
@@ -79,6 +81,7 @@ class Sandbox:
         port: int = 0,
         seed: int | None = None,
         duration: Duration = _SEVERAL,
+        failure_rate: float = 0.0,
         page_size: int = 100,
         credits: Decimal | float | None = None,  # noqa: A002 - the API's word
         behavior: Behavior | None = None,
@@ -93,6 +96,8 @@ class Sandbox:
     ) -> None:
         if not 1 <= page_size <= 100:
             raise ValueError("page_size must be 1 to 100, the maximum of the service")
+        if not 0 <= failure_rate <= 1:
+            raise ValueError(f"failure_rate must be 0 to 1, not {failure_rate!r}")
         if started_at is not None and started_at.tzinfo is None:
             raise ValueError("started_at must be aware: give it a tzinfo")
         self.api_key = api_key
@@ -102,6 +107,7 @@ class Sandbox:
             port=port,
             seed=seed,
             duration=duration,
+            failure_rate=failure_rate,
             page_size=page_size,
             balance=None if credits is None else Decimal(str(credits)),
             behavior=self._behavior,
@@ -159,8 +165,8 @@ class Sandbox:
         self,
         times: int = 1,
         *,
-        code: str = "IMAGE_GENERATION_FAILED",
-        message: str = "The image could not be generated",
+        code: str = FAILED.code,
+        message: str = FAILED.message,
     ) -> None:
         """Make the next *times* accepted jobs fail.
 
@@ -191,8 +197,8 @@ class Sandbox:
         self,
         job_id: str,
         *,
-        code: str = "IMAGE_GENERATION_FAILED",
-        message: str = "The image could not be generated",
+        code: str = FAILED.code,
+        message: str = FAILED.message,
     ) -> None:
         """End a job now as failed.
 

@@ -95,6 +95,7 @@ class Server:
         reply = gateway_reply(413)
         if raw is not None and fault.handled:
             reply = await self._respond(seen)
+        _log(seen, fault, reply)
         return await self._perform(request, fault, reply)
 
     async def _perform(
@@ -152,6 +153,16 @@ def _seen(request: web.Request, raw: bytes, at: float) -> SeenRequest:
         raw=raw,
         at=at,
     )
+
+
+def _log(seen: SeenRequest, fault: Fault, reply: Reply) -> None:
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    answered = fault.action in {"pass", "answer"}
+    result = (fault.reply or reply).status if answered else fault.action
+    prompt = seen.body.get("prompt") if isinstance(seen.body, dict) else None
+    note = f" {prompt!s:.60}" if prompt is not None else ""
+    logger.debug("%s %s %s%s", seen.method, seen.path, result, note)
 
 
 def _headers(reply: Reply) -> dict[str, str]:

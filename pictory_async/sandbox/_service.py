@@ -37,6 +37,7 @@ class Service:
         port: int,
         seed: int | None,
         duration: Duration,
+        failure_rate: float,
         page_size: int,
         balance: Decimal | None,
         behavior: Behavior,
@@ -54,6 +55,7 @@ class Service:
         self.studio = Studio(
             seed=seed,
             duration=duration,
+            failure_rate=failure_rate,
             balance=balance,
             on_submit=self._set_timer,
             on_end=self._send_webhook,

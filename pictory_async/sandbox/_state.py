@@ -32,6 +32,8 @@ class Failure:
     message: str
 
 
+# [I] Real codes for images are not documented.
+FAILED: Final = Failure("IMAGE_GENERATION_FAILED", "The image could not be generated")
 # [O] The name is known from renders; [I] that a job can fail with it here.
 UNPAID: Final = Failure("INSUFFICIENT_CREDITS", "There are not enough AI credits")
 
@@ -109,6 +111,7 @@ class Studio:
     Args:
         seed: Makes ids and durations repeat; None makes them differ.
         duration: See `Sandbox`.
+        failure_rate: See `Sandbox`.
         balance: The credits that may be spent; None is no limit.
         on_submit: Called with each accepted job.
         on_end: Called with each job that completed or failed, in that order.
@@ -119,13 +122,16 @@ class Studio:
         *,
         seed: int | None,
         duration: Duration,
+        failure_rate: float = 0.0,
         balance: Decimal | None,
         on_submit: Callable[[Job], None],
         on_end: Callable[[Job], None],
     ) -> None:
-        # Two sources, so that a change of durations does not change the ids.
+        # Three sources, so that a change of durations does not change the ids.
         self._ids = random.Random(seed)
         self._durations = random.Random(seed)
+        self._failures = random.Random(seed)
+        self._failure_rate = failure_rate
         self._duration = duration
         self._balance = balance
         self._on_submit = on_submit
@@ -157,8 +163,8 @@ class Studio:
         self, request: Mapping[str, Any], now: float, failure: Failure | None = None
     ) -> Job:
         """Accept *request*; its job will end with *failure*, or as planned before."""
-        if failure is None and self._planned:
-            failure = self._planned.popleft()
+        if failure is None:
+            failure = self._next_failure()
         job = Job(
             job_id=self._new_id(),
             image_id=self._new_id(),
@@ -172,6 +178,11 @@ class Studio:
         heapq.heappush(self._due, (job.due_at, next(self._order), job))
         self._on_submit(job)
         return job
+
+    def _next_failure(self) -> Failure | None:
+        if self._planned:
+            return self._planned.popleft()
+        return FAILED if self._failures.random() < self._failure_rate else None
 
     def fail_next(self, times: int, failure: Failure) -> None:
         """Make the next *times* jobs end with *failure*."""

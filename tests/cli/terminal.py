@@ -61,18 +61,24 @@ class Terminal:
         """Send what a terminal sends for Ctrl-C."""
         os.write(self._ours, b"\x03")
 
+    def hang_up(self) -> None:
+        """Close this end, as when a window is closed."""
+        os.close(self._ours)
+        self._ours = -1
+
     def wait(self) -> int:
         """Read to the end; return the exit code."""
         give_up = time.monotonic() + 15
-        while self._read(give_up):
+        while self._ours >= 0 and self._read(give_up):
             pass
-        return self._process.wait(timeout=5)
+        return self._process.wait(timeout=15)
 
     def close(self) -> None:
         """Kill the command if it has not ended."""
         self._process.kill()
         self._process.wait(timeout=5)
-        os.close(self._ours)
+        if self._ours >= 0:
+            self.hang_up()
 
     def _read(self, give_up: float) -> bool:
         ready, _, _ = select.select(

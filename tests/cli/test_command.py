@@ -1,8 +1,7 @@
-"""The command as a whole: help, version, start-up, and the sandbox it can run."""
+"""The command as a whole: help, version, and start-up."""
 
 from __future__ import annotations
 
-import io
 import runpy
 import subprocess
 import sys
@@ -13,7 +12,9 @@ import pytest
 import pictory_async
 
 
-@pytest.mark.parametrize("command", ["generate", "batch", "history", "job", "sandbox"])
+@pytest.mark.parametrize(
+    "command", ["generate", "batch", "check", "history", "job", "models", "sandbox"]
+)
 def test_each_command_has_examples(pictory, command) -> None:
     """Help ends with commands to copy."""
     done = pictory(command, "--help")
@@ -49,6 +50,7 @@ def test_version(pictory) -> None:
         ("batch",),
         ("history", "-n", "0"),
         ("generate", "--x"),
+        ("sandbox", "--port", "70000"),
     ],
 )
 def test_wrong_usage_is_2(pictory, arguments) -> None:
@@ -110,37 +112,6 @@ def test_nothing_is_loaded_before_it_is_needed() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own
 
 
-def test_the_sandbox_serves_until_ctrl_c(spawn, pictory, monkeypatch) -> None:
-    """Its standard output sets the environment of another command."""
-    sandbox = spawn("sandbox")
-    for _ in range(2):
-        name, _, value = sandbox.stdout.readline().strip().partition("=")
-        monkeypatch.setenv(name.removeprefix("export "), value)
-
-    assert pictory("history").err == "no images\n"
-
-
-def test_ctrl_c_is_the_normal_end_of_a_sandbox(service, pictory) -> None:
-    """The exit code is 0."""
-    out = io.StringIO()
-    service.interrupt_when(lambda: out.getvalue().count("export ") == 2)
-
-    done = pictory("sandbox", stdout=out)
-
-    assert done.code == 0
-    assert "Ctrl-C stops it" in done.err
-
-
-def test_a_taken_port_is_one_line(service, pictory) -> None:
-    """The line says what is wrong, without a traceback."""
-    port = service.sandbox.base_url.split(":")[2].partition("/")[0]
-
-    done = pictory("sandbox", "--port", port)
-
-    assert done.code == 1
-    assert "in use" in done.err
-
-
 def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
     """The output of a pipe is plain, whatever the environment says."""
     command = spawn("generate", "A lighthouse", "--poll-every", "0.05")
@@ -152,16 +123,18 @@ def test_a_pipe_gets_no_control_codes(service, spawn) -> None:
 
 
 def test_images_are_saved_after_the_pipe_is_closed(service, spawn, tmp_path) -> None:
-    """A closed pipe loses no paid image."""
+    """A closed pipe loses no paid image; the lines go to standard error instead."""
     service.sandbox.hold()
     command = spawn("generate", "A lighthouse", "A cat", "--poll-every", "0.05")
     command.stdout.readline()
     command.stdout.close()
     service.sandbox.release()
 
-    assert command.wait(timeout=10) == 0
+    assert command.wait(timeout=10) == 1
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
-    assert command.stderr.read().startswith("2 images")
+    err = command.stderr.read()
+    assert err.count("saved pictures/") == 2
+    assert "2 images" in err
 
 
 def test_the_module_is_the_command(monkeypatch, capsys) -> None:

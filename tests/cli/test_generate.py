@@ -224,3 +224,21 @@ def test_refuses_odd_intervals(service, pictory, seconds) -> None:
     """An interval is above 0 seconds and at most a day."""
     assert pictory("generate", "A lighthouse", "--poll-every", seconds).code == 2
     assert service.received("submit") == 0
+
+
+def test_count_makes_several_images_of_each_prompt(service, pictory) -> None:
+    """Each is a request of its own, and its line says which it is."""
+    done = pictory("generate", "--count", "3", "A lighthouse", "A cat", *FAST)
+
+    assert done.code == 0
+    prompts = [each["prompt"] for each in service.sandbox.submitted]
+    assert sorted(prompts) == ["A cat"] * 3 + ["A lighthouse"] * 3
+    assert "2/3 A lighthouse" in done.out
+    assert "6 images, 12 credits" in done.err
+
+
+@pytest.mark.parametrize("count", ["0", "101", "many"])
+def test_count_has_a_limit(service, pictory, count) -> None:
+    """A slip of the finger must not cost a fortune."""
+    assert pictory("generate", "--count", count, "A lighthouse").code == 2
+    assert service.received("submit") == 0

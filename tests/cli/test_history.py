@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,73 @@ def test_stops_quietly_on_a_closed_pipe(service, spawn) -> None:
 def test_without_a_key_it_is_misuse(pictory) -> None:
     """The exit code is 2."""
     assert pictory("history").code == 2
+
+
+def test_saves_the_images(service, pictory) -> None:
+    """Each is saved under its id, in the order of the list."""
+    fill(service, 11)
+
+    done = pictory("history", "--output", "here")
+
+    assert done.code == 0
+    rows = [line.split("\t") for line in done.lines]
+    assert [row[6] for row in rows] == [
+        f"here/{image.id}.png" for image in service.sandbox.images
+    ]
+    assert all(Path(row[6]).read_bytes().startswith(b"\x89PNG") for row in rows)
+    assert done.err == "11 images saved in here\n"
+
+
+def test_saves_what_is_not_there(service, pictory) -> None:
+    """A second run fetches nothing twice."""
+    fill(service, 2)
+    pictory("history", "--output", "here")
+    fill(service, 1)
+
+    done = pictory("history", "--output", "here", "--json")
+
+    assert done.code == 0
+    assert done.err == "1 image saved in here, 2 already there\n"
+    assert service.received("file") == 3
+    images = [json.loads(line) for line in done.lines]
+    assert all(Path(image["path"]).exists() for image in images)
+    assert [image["error"] for image in images] == [None] * 3
+
+
+def test_an_image_that_cannot_be_saved_stops_no_other(service, pictory) -> None:
+    """It is reported, and the exit code is 1."""
+    fill(service, 3)
+    service.sandbox.add_fault(Fault.answer(410, on="file"))
+
+    done = pictory("history", "--output", "here", "--json")
+
+    assert done.code == 1
+    assert "2 images saved in here, 1 failed" in done.err
+    assert done.err.startswith("failed: the image is finished but was not saved")
+    failed = [image for line in done.lines if (image := json.loads(line))["error"]]
+    assert [image["error"]["type"] for image in failed] == ["DownloadError"]
+    assert failed[0]["path"] is None
+
+
+def test_a_refused_page_ends_the_saving(service, pictory) -> None:
+    """What is listed is saved, and no transfer is left behind."""
+    fill(service, 12)
+    service.sandbox.add_fault(Fault.answer(403, on="images", after=3))
+
+    done = pictory("history", "--output", "here")
+
+    assert done.code == 1
+    assert all(Path(line.split("\t")[6]).exists() for line in done.lines)
+    assert len(done.lines) >= 1
+    assert not list(Path("here").glob(".*"))
+
+
+def test_an_unusable_folder_lists_nothing(service, pictory) -> None:
+    """It is found before the first page is fetched."""
+    Path("file").write_text("", encoding="utf-8")
+
+    done = pictory("history", "--output", "file/here")
+
+    assert done.code == 2
+    assert "cannot write to file/here" in done.err
+    assert service.received("images") == 0

@@ -1,9 +1,11 @@
-"""Ctrl-C and SIGTERM."""
+"""Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,8 @@ import pytest
 
 from pictory_async import cli
 from pictory_async.sandbox import Fault
+from tests.cli.conftest import COMMAND
+from tests.cli.terminal import Terminal
 
 FAST = ("--poll-every", "0.05")
 IN_PROGRESS = {"job_id": "j1", "success": True, "data": {"status": "in-progress"}}
@@ -111,14 +115,15 @@ def test_prompts_that_were_not_sent_are_counted(service, pictory) -> None:
     assert "Not sent, nothing created: 8 prompts." in done.err
 
 
-def test_sigterm_is_143(service, pictory) -> None:
-    """A container that is shut down loses no id either."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_report_the_jobs_too(service, pictory, number) -> None:
+    """A container that is shut down or a terminal that is closed loses no id either."""
     service.sandbox.hold()
-    service.interrupt_when(lambda: service.received("job"), signal.SIGTERM)
+    service.interrupt_when(lambda: service.received("job"), number)
 
     done = pictory("generate", "A lighthouse", *FAST)
 
-    assert done.code == 143
+    assert done.code == 128 + number
     assert next(iter(service.sandbox.jobs)) in done.err
 
 
@@ -182,6 +187,23 @@ def test_history_can_be_interrupted(service, pictory) -> None:
     done = pictory("history")
 
     assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_goes_on_without_its_terminal_under_nohup(service, tmp_path) -> None:
+    """SIGHUP stays ignored; the image is saved, though nobody can be told."""
+    service.sandbox.hold()
+    shell = [shutil.which("sh") or "sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [*shell, *COMMAND, "generate", "A cat", *FAST]
+    screen = Terminal(command, environment, (80, 24))
+    screen.read_until("A cat")
+    service.until(lambda: service.received("job"))
+
+    screen.hang_up()
+    service.sandbox.release()
+
+    assert screen.wait() == 1
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
 
 
 def test_signal_handlers_are_restored(service, pictory) -> None:

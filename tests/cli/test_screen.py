@@ -11,7 +11,11 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from pictory_async.cli._screen import Layout, LiveView
+from pictory_async.cli._items import Item
+from pictory_async.cli._log import LogHandler
+from pictory_async.cli._output import LineWriter
+from pictory_async.cli._screen import Layout, LiveView, Screen
+from pictory_async.cli._views import LineView
 from pictory_async.sandbox import Fault
 from tests.cli.terminal import FakeTerminal
 
@@ -32,7 +36,7 @@ def test_shows_what_is_in_progress_and_what_has_ended(service, terminal) -> None
     service.sandbox.hold()
     screen = terminal("generate", "A lighthouse [bold]", "A red bicycle", *FAST)
     screen.read_until("A lighthouse [bold]")
-    screen.read_until("in progress")
+    screen.read_until("submitted")
     screen.read_until("0 of 2 done")
 
     service.sandbox.release()
@@ -117,7 +121,7 @@ def test_shows_what_is_retried(service, pictory, stdout) -> None:
 
     assert pictory("generate", "A lighthouse", *FAST, stdout=stdout).code == 0
     assert "retrying: GET /v1/jobs/" in stdout.getvalue()
-    assert "downloading" in stdout.getvalue() or "in progress" in stdout.getvalue()
+    assert "downloading" in stdout.getvalue() or "submitted" in stdout.getvalue()
 
 
 def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
@@ -137,7 +141,9 @@ def test_a_job_is_shown_as_a_card(service, pictory, stdout) -> None:
     assert Path(f"here/{two}.png").exists()
 
 
-@pytest.mark.parametrize(("columns", "names"), [(100, 3), (56, 2), (40, 1), (20, 0)])
+@pytest.mark.parametrize(
+    ("columns", "names"), [(120, 4), (100, 3), (80, 2), (40, 1), (20, 0)]
+)
 def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
     """A narrow table leaves out columns; a prompt is a link, never markup."""
     os.environ["COLUMNS"] = str(columns)  # the fixture puts it back
@@ -146,8 +152,9 @@ def test_history_is_a_table(service, pictory, stdout, columns, names) -> None:
     assert pictory("history", stdout=stdout).code == 0
 
     shown = stdout.getvalue()
-    heads = ("CREATED", "MODEL", "SIZE")
-    assert [name in shown for name in heads] == [i < names for i in range(3)]
+    heads = ("CREATED", "ID", "MODEL", "SIZE")
+    assert [f"{name} " in shown for name in heads] == [i < names for i in range(4)]
+    assert (f"  {service.sandbox.images[0].id}  " in shown) == (names > 1)
     assert "A [red][1mlongg" in shown
     assert "\x1b]8;" in shown
 
@@ -160,6 +167,27 @@ def test_lines_fit_their_terminal(width) -> None:
     assert layout.title >= 4
     assert layout.wide == (width > 80)
     assert width < 40 or 2 + layout.title + 2 + 7 + 2 + 11 < width
+
+
+@pytest.mark.looptime
+async def test_a_row_is_not_shown_as_saved_and_in_progress_at_once() -> None:
+    """What is drawn below a new line is the state of that moment."""
+    out = FakeTerminal()
+    writer = LineWriter(out)
+    items = [Item("A lighthouse"), Item("A red bicycle")]
+    plain, log = LineView(print, writer), LogHandler(writer, verbose=False)
+    screen = Screen(items, out=writer, err=writer, plain=plain, folder=None, log=log)
+    screen.console = Console(file=out, force_terminal=True, width=80)
+
+    async with screen:
+        await asyncio.sleep(0.05)
+        drawn = len(out.getvalue())
+        items[0].path, items[0].ended = Path("a.png"), items[0].started
+        screen.ended(items[0])
+        text = out.getvalue()[drawn:]
+
+    assert text.count("A lighthouse") == 1
+    assert text.count("A red bicycle") == 1
 
 
 @pytest.mark.looptime

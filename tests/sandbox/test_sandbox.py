@@ -417,11 +417,17 @@ class TestLife:
 
     @pytest.mark.parametrize(
         "options",
-        [{"page_size": 0}, {"page_size": 101}, {"started_at": datetime(2026, 4, 4)}],  # noqa: DTZ001 - what is tested
+        [
+            {"page_size": 0},
+            {"page_size": 101},
+            {"started_at": datetime(2026, 4, 4)},  # noqa: DTZ001 - what is tested
+            {"failure_rate": 1.5},
+            {"failure_rate": float("nan")},
+        ],
     )
     def test_senseless_options(self, options: dict[str, Any]) -> None:
         """Invalid options are refused by the constructor."""
-        with pytest.raises(ValueError, match=r"page_size|started_at"):
+        with pytest.raises(ValueError, match=r"page_size|started_at|failure_rate"):
             Sandbox(**options)
 
     async def test_calendar_starts_now(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 from typing import Any
 
 import aiohttp
@@ -305,3 +306,28 @@ async def test_requests_are_recorded(serve: Serve) -> None:
     assert page.query["nextPageKey"] == "key+/="
     assert other.path == "/pictoryapis/v1/quota"
     assert submit.at <= poll.at <= page.at
+
+
+async def test_the_log_has_each_request(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record has the request and its answer, or the fault; none has the key."""
+    sandbox, client = await serve()
+    url = f"{sandbox.base_url}/v1/aistudio/images"
+    with caplog.at_level(logging.DEBUG, "pictory_async.sandbox"):
+        async with client.http.post(url, json={"prompt": PROMPT}):
+            pass
+        sandbox.add_fault(Fault.answer(503), Fault.drop())
+        async with client.http.get(url):
+            pass
+        with pytest.raises(aiohttp.ClientError):
+            await client.http.post(url, json={"prompt": PROMPT})
+        async with client.http.post(url, data=b"[1]"):
+            pass
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"POST {IMAGES} 200 {PROMPT}",
+        f"GET {IMAGES} 503",
+        f"POST {IMAGES} drop {PROMPT}",
+        f"POST {IMAGES} 400",
+    ]

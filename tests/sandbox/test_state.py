@@ -198,3 +198,28 @@ def test_image_from_elsewhere() -> None:
     image = account.add_image({**REQUEST, "model": "nanobanana"}, 3.0)
     assert list(account.history) == [image]
     assert (image.job_id, image.created_at, image.width) == (None, 3.0, 1024)
+
+
+def test_a_share_of_jobs_fails() -> None:
+    """They cost nothing; planned failures are not counted, ids are as without."""
+    account, without = Account(failure_rate=0.25), Account()
+    account.fail_next(1, BROKEN)
+    jobs = [account.submit(REQUEST, 0.0) for _ in range(401)]
+    ids = [without.submit(REQUEST, 0.0).job_id for _ in range(401)]
+    account.advance(10.0)
+
+    assert jobs[0].failure == BROKEN
+    failed = sum(job.state == "failed" for job in jobs[1:])
+    assert 80 <= failed <= 120
+    assert account.credits_used == 2 * (400 - failed)
+    assert [job.job_id for job in jobs] == ids
+
+
+@pytest.mark.parametrize(("rate", "state"), [(0.0, "completed"), (1.0, "failed")])
+def test_the_ends_of_the_failure_rate_are_exact(rate, state) -> None:
+    """None fails, or all do."""
+    account = Account(failure_rate=rate)
+    jobs = [account.submit(REQUEST, 0.0) for _ in range(100)]
+    account.advance(10.0)
+
+    assert {job.state for job in jobs} == {state}
