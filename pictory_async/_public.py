@@ -2,6 +2,7 @@
 
 from pictory_async._batch.batch import Batch
 from pictory_async._batch.outcomes import BatchOutcome, BatchProgress
+from pictory_async._batch.summary import JournalSummary, read_journal
 from pictory_async._core.catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._core.errors import (
     APIError,
@@ -81,6 +82,7 @@ __all__ = [
     "JobTimeoutError",
     "JournalError",
     "JournalMismatchError",
+    "JournalSummary",
     "Limits",
     "ModelInfo",
     "NotFoundError",
@@ -100,6 +102,7 @@ __all__ = [
     "TransportError",
     "WrongLoopError",
     "__version__",
+    "read_journal",
 ]
 
 # Tracebacks, representations and pickles name the path that users import from, which
