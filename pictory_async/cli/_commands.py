@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,13 @@ import click
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
 from pictory_async.cli._connect import serve_sandbox
-from pictory_async.cli._errors import INTERRUPTED, MISUSED
+from pictory_async.cli._errors import (
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    Misuse,
+    explain,
+)
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
@@ -27,6 +34,8 @@ from pictory_async.cli._options import (
     sandbox_option,
     verbose_option,
 )
+from pictory_async.cli._output import SafeStream, stderr
+from pictory_async.cli._prompts import read_prompts
 from pictory_async.cli._run import run_async
 
 _EPILOG = """\b
@@ -231,6 +240,15 @@ def run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # for a terminal without Unicode
+    out, err = SafeStream(sys.stdout), SafeStream(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        code = _run(arguments)
+        if out.error is not None:
+            stderr().write(f"Error: standard output: {explain(out.error)}")
+    return code if out.error is None else code or FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: object = pictory.main(
             arguments, prog_name="pictory", standalone_mode=False
@@ -254,5 +272,7 @@ def _prompts(given: tuple[str, ...]) -> Sequence[str]:
 
 
 def _input_lines() -> list[str]:
-    lines = (line.strip() for line in sys.stdin)
-    return [line for line in lines if line]
+    try:
+        return list(read_prompts(sys.stdin.buffer, "standard input"))
+    except Misuse as error:
+        raise click.UsageError(str(error)) from None

@@ -4,42 +4,113 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 from pictory_async.cli._errors import Misuse
 from pictory_async.cli._text import one_line
 
 
-class LineWriter:
-    """A writer of whole lines that falls silent once its pipe is closed.
+class SafeStream:
+    """A stream that raises nothing: it falls silent once it cannot be written.
+
+    A reader that has gone, a full disk or a terminal that was closed must never cost
+    images that are paid for.
+
+    Args:
+        stream: Standard output or standard error; None if the process has none.
 
     Attributes:
-        closed: Whether the reader of the pipe has gone.
+        closed: Whether what is written is dropped.
+        error: Why, unless that is a pipe whose reader has gone, or no stream at all.
     """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.closed = stream is None
+        self.error: OSError | None = None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the stream."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the number of its file.
+
+        Raises:
+            OSError: It has none.
+        """
+        if self._stream is None:
+            raise OSError("there is no stream")
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write *text*."""
+        if self._stream is not None and not self.closed:
+            with self._falling_silent():
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written."""
+        if self._stream is not None and not self.closed:
+            with self._falling_silent():
+                self._stream.flush()
+
+    @contextmanager
+    def _falling_silent(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.closed = True
+            if not isinstance(error, BrokenPipeError):
+                self.error = error
+            self._discard_buffer()
+
+    def _discard_buffer(self) -> None:
+        """Send what is still buffered to the null device: Python flushes it at exit."""
+        try:
+            number = self.fileno()
+        except OSError:  # then nothing of it is flushed at exit
+            return
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)
+
+
+class LineWriter:
+    """A writer of whole lines to standard output or standard error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads what is written, as of a pipe without a reader."""
+        return self._stream.closed
 
     def write(self, line: str) -> None:
-        """Write a line and flush it; a closed pipe is recorded, not raised."""
-        if self.closed:
-            return
-        try:
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
-        except BrokenPipeError:
-            self.closed = True
-            _discard_buffer(self._stream)
+        """Write a line and flush it."""
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
     def write_json(self, data: dict[str, Any]) -> None:
-        """Write an object as a line of JSON in ASCII, harmless to a terminal."""
-        self.write(to_json(data))
+        """Write an object as a line of JSON, harmless to a terminal."""
+        text = to_json(data)
+        # Any other encoding may lack a character; JSON can spell each in ASCII.
+        if not (self._stream.encoding or "utf-8").lower().startswith("utf"):
+            text = _escape(text, _NOT_ASCII)
+        self.write(text)
 
 
 def stdout() -> LineWriter:
@@ -57,19 +128,24 @@ def can_redraw(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
 
 
-def _discard_buffer(stream: TextIO) -> None:
-    """Send what is still buffered to the null device: Python flushes it at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)
-
-
 # --- JSON -------------------------------------------------------------------------
 
 
+# They could steer a terminal, reorder a line or break it, or are not valid text.
+_HARMFUL: Final = re.compile(
+    "[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
+
+
 def to_json(data: dict[str, Any]) -> str:
-    """Return an object as one line of JSON in ASCII, with exact numbers."""
-    return json.dumps(data, default=_number)
+    """Return an object as one line of JSON, readable, with exact numbers."""
+    return _escape(json.dumps(data, default=_number, ensure_ascii=False), _HARMFUL)
+
+
+def _escape(text: str, characters: re.Pattern[str]) -> str:
+    """Spell some characters of JSON text, which are all in strings, as escapes."""
+    return characters.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _number(value: object) -> int | float | str:

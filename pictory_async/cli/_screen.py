@@ -81,8 +81,8 @@ class LiveView(View[ShownT]):
 
     async def _redraw(self) -> None:
         with Live(
+            self,
             console=self.console,
-            get_renderable=self._frame,
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
@@ -92,7 +92,8 @@ class LiveView(View[ShownT]):
                 live.refresh()
                 await asyncio.sleep(self._interval)
 
-    def _frame(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Return the frame as it is now, also below what is printed between two."""
         # An empty last line, as that is where the terminal echoes ^C.
         return Group(self.render(), Text())
 
