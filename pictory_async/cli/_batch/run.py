@@ -9,10 +9,9 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import attrs
 
@@ -20,10 +19,13 @@ from pictory_async import (
     AuthenticationError,
     Batch,
     BatchOutcome,
+    BatchProgress,
     JournalError,
     JournalMismatchError,
+    JournalSummary,
     PictoryError,
     PictorySession,
+    read_journal,
 )
 from pictory_async.cli._batch.estimate import (
     Estimate,
@@ -31,17 +33,16 @@ from pictory_async.cli._batch.estimate import (
     estimate_lines,
     make_estimate,
 )
-from pictory_async.cli._batch.ledger import Entry, Ledger, Totals, entry_of
+from pictory_async.cli._batch.ledger import Entry, Totals, entry_of, is_unsent
 from pictory_async.cli._batch.prompts import BadRow, Defaults, Row, read_rows
+from pictory_async.cli._batch.reports import Reports
 from pictory_async.cli._batch.screen import RunStatus, make_view
-from pictory_async.cli._batch.sheet import Heading, contact_sheet
 from pictory_async.cli._batch.views import summary_lines
 from pictory_async.cli._connect import SANDBOX_NOTE, connect
 from pictory_async.cli._errors import DONE, FAILED, MISUSED, Misuse, explain
 from pictory_async.cli._items import View
 from pictory_async.cli._log import LogHandler, capture_log
 from pictory_async.cli._output import (
-    LineWriter,
     make_folder,
     replace_file,
     stderr,
@@ -53,12 +54,14 @@ from pictory_async.cli._views import PATIENCE
 
 OnUnknown = Literal["report", "reconcile", "resubmit"]
 
-MANIFEST, SHEET = "manifest.jsonl", "index.html"
 # A batch of test pictures must never be mistaken for one that was paid for.
 _JOURNAL, _SANDBOX_JOURNAL = "batch.sqlite", "sandbox.sqlite"
 # This many prompts in a row whose key was refused end a batch: the others would fare
 # no better. A single one may be a hiccup of the service.
 _REFUSALS: Final = 20
+_CEILING: Final = "--max-credits"
+# Names of columns that a note has; each line of a JSON Lines file may have others.
+_COLUMNS_NAMED: Final = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +112,11 @@ class BatchArguments:
         return self.journal or self.folder / usual
 
     @property
+    def state_path(self) -> Path | None:
+        """Where the sandbox keeps its jobs, so that another run finds them."""
+        return self.journal_path.with_suffix(".jobs.jsonl") if self.sandbox else None
+
+    @property
     def copy_path(self) -> Path:
         """The path of the copy of standard input: beside its journal."""
         return self.journal_path.with_suffix(f".prompts.{self.kind}")
@@ -128,14 +136,23 @@ def run_batch(args: BatchArguments) -> int:
 
 
 def dry_run(args: BatchArguments) -> int:
-    """Write the estimate of a batch; keep no prompt, however many there are."""
+    """Write the estimate of a batch; keep no prompt, however many there are.
+
+    Raises:
+        Misuse: There are no prompts, or they cannot be read.
+        JournalError: The journal of earlier runs cannot be read.
+    """
     out = stdout()
-    estimate = _check(args, None, keep=lambda _: None)
+    journal = None
+    if args.journal_path.exists():
+        journal = read_journal(args.journal_path)
+    estimate = _check(args, None, keep=lambda _: None, journal=journal)
     if args.json:
-        out.write_json(estimate_data(estimate))
+        out.write_json(estimate_data(estimate, journal))
     else:
-        for line in estimate_lines(estimate):
+        for line in estimate_lines(estimate, journal):
             out.write(line)
+    _note_ceiling(args, estimate, journal)
     return MISUSED if estimate.bad else DONE
 
 
@@ -150,12 +167,16 @@ def _valid_rows(args: BatchArguments, data: bytes | None) -> list[Row]:
     estimate = _check(args, data, keep=rows.append)
     if estimate.bad:
         raise Misuse(f"{count(estimate.bad, 'bad line')}; nothing was sent")
-    _note_ceiling(args, estimate.credits, stderr())
+    _note_ceiling(args, estimate)
     return rows
 
 
 def _check(
-    args: BatchArguments, data: bytes | None, *, keep: Callable[[Row], None]
+    args: BatchArguments,
+    data: bytes | None,
+    *,
+    keep: Callable[[Row], None],
+    journal: JournalSummary | None = None,
 ) -> Estimate:
     """Read all prompts; report the invalid ones and undocumented values.
 
@@ -163,9 +184,12 @@ def _check(
         Misuse: There are none.
     """
     err, name = stderr(), one_line(args.source)
+    columns: dict[str, None] = {}
 
     def kept(row: Row | BadRow) -> Row | BadRow:
         if isinstance(row, Row):
+            if len(columns) < _COLUMNS_NAMED:
+                columns.update(dict.fromkeys(row.columns))
             keep(row)
         return row
 
@@ -177,17 +201,35 @@ def _check(
         log = stack.enter_context(capture_log(err, verbose=False))
         stack.enter_context(log.showing_warnings())
         rows = map(kept, read_rows(source, args.kind, args.defaults))
-        estimate = make_estimate(rows, report, max_credits=args.max_credits)
+        estimate = make_estimate(
+            rows,
+            report,
+            max_credits=args.max_credits,
+            recorded=journal.indices if journal else (),
+        )
     if not estimate.prompts and not estimate.bad:
         raise Misuse(f"there are no prompts in {name}")
+    _note_columns(list(columns))
     return estimate
 
 
-def _note_ceiling(args: BatchArguments, estimated: Decimal, err: LineWriter) -> None:
-    if args.max_credits is not None and estimated > args.max_credits:
-        err.write(
-            f"note: at list price all prompts cost {count(estimated, 'credit')}; "
-            f"what does not fit under --max-credits {args.max_credits:f} is not sent"
+def _note_columns(names: Sequence[str]) -> None:
+    if names:
+        shown = ", ".join(one_line(name, limit=40) for name in names[:_COLUMNS_NAMED])
+        stderr().write(f"note: kept for the manifest, and not sent: {shown}")
+
+
+def _note_ceiling(
+    args: BatchArguments, estimate: Estimate, journal: JournalSummary | None = None
+) -> None:
+    """Note that the ceiling is too low, with what a journal counts against it."""
+    needed = estimate.left
+    if journal is not None:
+        needed += journal.credits_used + journal.credits_reserved
+    if args.max_credits is not None and needed > args.max_credits:
+        stderr().write(
+            f"note: at list price all prompts cost {count(needed, 'credit')}; "
+            f"what does not fit under {_CEILING} {args.max_credits:f} is not sent"
         )
 
 
@@ -214,7 +256,7 @@ def _open_prompts(args: BatchArguments, data: bytes | None) -> Iterator[BinaryIO
 
 
 class BatchRun:
-    """One run of a batch, with its totals and its ledger.
+    """One run of a batch, with its totals and its reports.
 
     Args:
         args: The command line.
@@ -226,8 +268,13 @@ class BatchRun:
         self, args: BatchArguments, rows: Sequence[Row], data: bytes | None = None
     ) -> None:
         self._args, self._rows, self._data = args, rows, data
-        self._totals, self._ledger = Totals(), Ledger()
+        self._totals = Totals()
+        self._reports = Reports(args.folder, args.source, rows)
         self._resumed = False
+        self._there: frozenset[str] = frozenset()  # files of earlier runs
+        self._recalled = 0  # outcomes whose file was there
+        # What the prompts cost that have not been sent, or not ended.
+        self._open_credits = sum(map(_price, rows), Decimal(0))
         self._started = time.monotonic()
         self._err = stderr()
 
@@ -236,13 +283,13 @@ class BatchRun:
         args = self._args
         with capture_log(self._err, verbose=args.verbose) as log:
             async with connect(
-                poll_every=args.poll_every, sandbox=args.sandbox
+                poll_every=args.poll_every, sandbox=args.sandbox, state=args.state_path
             ) as session:
                 await asyncio.to_thread(self._prepare)
                 if args.sandbox:
                     self._err.write(SANDBOX_NOTE)
                 await self._run(session, log)
-        return FAILED if self._totals.failed else DONE
+        return FAILED if self._totals.without or self._reports.error else DONE
 
     def _prepare(self) -> None:
         """Make the folders, and keep a copy of what cannot be read a second time.
@@ -253,6 +300,9 @@ class BatchRun:
         self._resumed = self._args.journal_path.exists()
         for folder in (self._args.folder, self._args.journal_path.parent):
             make_folder(folder)
+        if self._resumed:
+            self._there = frozenset(path.name for path in self._args.folder.iterdir())
+            self._reports.recall()
         if self._data is not None and self._may_replace_copy(self._data):
             with replace_file(self._args.copy_path) as file:
                 file.write(self._data)
@@ -273,11 +323,42 @@ class BatchRun:
             save_to=args.folder,
             max_credits=args.max_credits,
             on_unknown=args.on_unknown,
+            **self._naming(),
         )
+
+    def _naming(self) -> dict[str, Any]:
+        """Return the option that names the files, if the prompts do."""
+        if self._rows[0].filename is None:
+            return {}
+        return {"filename": lambda index, _: self._rows[index].filename}
 
     async def _run(self, session: PictorySession, log: LogHandler) -> None:
         """Make the images; write the reports, however it ends."""
         batch = self._start(session)
+        view = self._view(session, batch, log)
+        outcomes = aiter(batch)
+        self._reports.open()
+        try:
+            async with batch:
+                await self._follow(outcomes, view)
+        except asyncio.CancelledError:
+            async for outcome in outcomes:  # what had ended by then
+                self._record(outcome, view)
+            await self._reports.aclose()
+            self._write_rest(batch.progress, len(session.jobs))
+            raise
+        except (PictoryError, OSError) as error:  # such as a full disk
+            await self._reports.aclose()
+            if isinstance(error, JournalError) and not batch.progress.submitted:
+                raise Misuse(self._explain_journal(error)) from None
+            self._write_rest(batch.progress, len(session.jobs))
+            raise
+        await self._reports.aclose()
+        view.summarize(self._summary(batch.progress))
+
+    def _view(
+        self, session: PictorySession, batch: Batch, log: LogHandler
+    ) -> View[Entry]:
         status = RunStatus(
             total=len(self._rows),
             folder=self._args.folder,
@@ -286,26 +367,9 @@ class BatchRun:
             in_flight=lambda: len(session.jobs),
             ceiling=self._args.max_credits,
             resumed=self._resumed,
+            there=self._there,
         )
-        view = make_view(status, json=self._args.json, verbose=self._args.verbose)
-        outcomes = aiter(batch)
-        try:
-            async with batch:
-                await self._follow(outcomes, view)
-        except asyncio.CancelledError:
-            async for outcome in outcomes:  # what had ended by then
-                self._record(outcome, view)
-            self._write_rest(len(session.jobs))
-            await self._report()
-            raise
-        except (PictoryError, OSError) as error:  # such as a full disk
-            if isinstance(error, JournalError) and not batch.progress.submitted:
-                raise Misuse(self._explain_journal(error)) from None
-            self._write_rest(len(session.jobs))
-            await self._report()
-            raise
-        await self._report()
-        view.summarize(self._summary())
+        return make_view(status, json=self._args.json, verbose=self._args.verbose)
 
     async def _follow(
         self, outcomes: AsyncIterator[BatchOutcome], view: View[Entry]
@@ -330,63 +394,80 @@ class BatchRun:
             raise
 
     def _record(self, outcome: BatchOutcome, view: View[Entry]) -> None:
-        line = self._rows[outcome.index].line
-        entry = entry_of(outcome, line=line, folder=self._args.folder)
+        row = self._rows[outcome.index]
+        entry = entry_of(outcome, row=row, folder=self._args.folder)
         self._totals.add(entry)
-        self._ledger.add(entry)
+        self._recalled += entry["file"] in self._there
+        if not is_unsent(entry):
+            self._open_credits -= _price(row)
+        self._reports.add(entry)
         view.ended(entry)
 
-    # --- reports ------------------------------------------------------------------
+    # --- what it came to, and how to go on ----------------------------------------
 
-    async def _report(self) -> None:
-        """Write the manifest and the contact sheet, if there is anything to write."""
-        if self._totals.ended:
-            await asyncio.to_thread(self._write_reports)
-
-    def _write_reports(self) -> None:
-        with replace_file(self._args.folder / MANIFEST) as file:
-            file.writelines(self._ledger.lines())
-        heading = Heading(
-            source=self._args.source,
-            made=datetime.now(UTC).astimezone(),
-            total=len(self._rows),
-            totals=self._totals,
-        )
-        with replace_file(self._args.folder / SHEET) as file:
-            for piece in contact_sheet(heading, self._ledger.entries()):
-                file.write(piece.encode())
-
-    def _summary(self) -> Iterator[str]:
-        yield from summary_lines(self._totals, time.monotonic() - self._started)
-        yield f"manifest: {self._args.folder / MANIFEST}"
-        yield f"contact sheet: {self._args.folder / SHEET}"
+    def _summary(self, progress: BatchProgress) -> Iterator[str]:
+        seconds = time.monotonic() - self._started
+        recalled = self._recalled if self._resumed else None
+        yield from summary_lines(self._totals, seconds, recalled=recalled)
+        yield from self._ceiling_lines(progress)
         if self._totals.retryable:
-            yield f"to try again: {self._resume_command}"
+            yield f"to try again: {self._resume_command(progress)}"
+        if error := self._reports.error:
+            reports = "the manifest and the contact sheet"
+            yield f"Error: cannot write {reports}: {explain(error)}"
+            return
+        yield f"manifest: {self._reports.manifest}"
+        yield f"contact sheet: {self._reports.sheet}"
 
-    def _write_rest(self, in_progress: int) -> None:
+    def _write_rest(self, progress: BatchProgress, in_progress: int) -> None:
         """Write what is left to do, and how to continue."""
         prompts = count(len(self._rows), "prompt")
         self._err.write(f"{self._totals.ended:,} of {prompts} ended.")
         if in_progress:
             fate = "continue at the service"
             if self._args.sandbox:
-                fate = "ended with their sandbox"
+                fate = "continue when the batch does"
             self._err.write(f"{count(in_progress, 'job')} in progress {fate}.")
-        self._err.write(f"Continue with: {self._resume_command}")
+        for line in self._ceiling_lines(progress):
+            self._err.write(line)
+        self._err.write(f"Continue with: {self._resume_command(progress)}")
 
-    @property
-    def _resume_command(self) -> str:
+    def _needed_credits(self, progress: BatchProgress) -> Decimal | None:
+        """Return a ceiling that suffices, if the present one does not."""
+        if self._args.max_credits is None or not self._totals.unsent:
+            return None
+        needed = progress.credits_used + progress.credits_reserved + self._open_credits
+        return needed if needed > self._args.max_credits else None
+
+    def _ceiling_lines(self, progress: BatchProgress) -> Iterator[str]:
+        needed, ceiling = self._needed_credits(progress), self._args.max_credits
+        if needed is not None and ceiling is not None:
+            short = count(needed - ceiling, "credit")
+            yield f"--max-credits {ceiling:f} is {short} short of what is left to do"
+
+    def _resume_command(self, progress: BatchProgress) -> str:
         source = str(self._args.file or self._args.copy_path)
         if source.startswith("-"):
             source = f"./{source}"  # or it would be taken for an option
-        words = ["pictory", "batch", source, *self._args.resume_options]
-        return one_line(shlex.join(words))
+        options = list(self._args.resume_options)
+        if (needed := self._needed_credits(progress)) is not None:
+            options[options.index(_CEILING) + 1] = f"{needed.normalize():f}"
+        return one_line(shlex.join(["pictory", "batch", source, *options]))
 
     def _explain_journal(self, error: JournalError) -> str:
-        text = explain(error)
         if not isinstance(error, JournalMismatchError):
-            return text
+            return explain(error)
+        source = one_line(self._args.source)
+        journal = one_line(self._args.journal_path)
         if error.index < len(self._rows):
             line = self._rows[error.index].line
-            text = f"{one_line(self._args.source)}:{line}: {text}"
+            text = f"{source}:{line}: is not the prompt that {journal} has for it"
+        else:
+            prompts = count(len(self._rows), "prompt")
+            text = f"{source} has only {prompts}, but {journal} was made for more"
         return f"{text}; a new list needs another --output or --journal"
+
+
+def _price(row: Row) -> Decimal:
+    """Return what a prompt costs at list price; 0 if that is not known."""
+    return row.request.estimated_credits or Decimal(0)

@@ -81,9 +81,9 @@ def test_shows_how_far_it_is(show) -> None:
         "unknown   1",
     ):
         assert figure in text
-    assert [line.split()[:2] for line in shown[-5:]] == [
-        *(["✓", str(n)] for n in range(4, 8)),
-        ["✗", "8"],
+    assert [line.split()[:3] for line in shown[-5:]] == [
+        *(["✓", "line", str(n)] for n in range(4, 8)),
+        ["✗", "line", "8"],
     ]
 
 

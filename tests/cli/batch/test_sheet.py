@@ -167,7 +167,7 @@ def test_failures_are_shown_by_cause_and_in_their_place() -> None:
     )
     seen = Elements(page)
 
-    assert "2 failures by cause" in seen.text
+    assert "2 failures, by cause" in seen.text
     assert {"#line-2", "#line-3"} <= {each["href"] for each in seen.all("a")}
     assert [each["id"] for each in seen.all("figure")] == ["line-1", "line-2", "line-3"]
     assert [each["class"] for each in seen.all("figure")] == [
@@ -176,7 +176,11 @@ def test_failures_are_shown_by_cause_and_in_their_place() -> None:
         "failed",
     ]
     assert "not saved" in seen.text
-    assert len([each for each in seen.all("input") if each["type"] == "radio"]) == 3
+    assert [each["id"] for each in seen.all("input")] == [
+        "everything",
+        "only-images",
+        "only-failed",
+    ]
     assert "1.2 credits" in seen.text
 
 
