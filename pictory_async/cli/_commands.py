@@ -35,7 +35,7 @@ from pictory_async.cli._options import (
     verbose_option,
 )
 from pictory_async.cli._output import SafeStream, stderr
-from pictory_async.cli._prompts import read_prompts
+from pictory_async.cli._prompts import read_prompts, standard_input
 from pictory_async.cli._run import run_async
 
 _EPILOG = """\b
@@ -273,6 +273,6 @@ def _prompts(given: tuple[str, ...]) -> Sequence[str]:
 
 def _input_lines() -> list[str]:
     try:
-        return list(read_prompts(sys.stdin.buffer, "standard input"))
+        return list(read_prompts(standard_input(), "standard input"))
     except Misuse as error:
         raise click.UsageError(str(error)) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, TextIO
 
@@ -28,6 +29,17 @@ _NOT_UTF_8: Final = re.compile("[\udc80-\udcff]+")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input.
+
+    Raises:
+        Misuse: The process has none.
+    """
+    if sys.stdin is None:
+        raise Misuse("there is no standard input")
+    return sys.stdin.buffer
+
+
 def open_text(source: BinaryIO) -> TextIO:
     """Return the text of a file or pipe, to be read line by line.
 
@@ -42,7 +54,7 @@ def open_text(source: BinaryIO) -> TextIO:
     start = source.read(_MARK_LENGTH)
     for mark, encoding in _OTHER_MARKS:
         if start.startswith(mark):
-            raise Misuse(f"the file is {encoding}; save it as UTF-8")
+            raise Misuse(f"is {encoding} text; save it as UTF-8")
     return io.TextIOWrapper(
         io.BufferedReader(_Joined(start, source)),
         encoding="utf-8-sig",
@@ -79,7 +91,11 @@ def read_prompts(source: BinaryIO, name: str) -> Iterator[str]:
     Raises:
         Misuse: A line is not text that can be sent; names the line.
     """
-    for number, line in enumerate(open_text(source), start=1):
+    try:
+        text = open_text(source)
+    except Misuse as error:
+        raise Misuse(f"{name}: {error}") from None
+    for number, line in enumerate(text, start=1):
         if problem := text_problem(line):
             raise Misuse(f"{name}:{number}: {problem}")
         if prompt := line.strip():

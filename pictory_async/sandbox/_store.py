@@ -30,10 +30,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_there = False
         self._jobs: list[dict[str, Any]] = []
-        self._first = ""  # line; written when the file is replaced
-        self._replace = False
+        self._start = ""  # what the file begins with, until it is written
         self._new: list[str] = []  # lines
         self._writing = asyncio.Lock()
         self.owner: str | None = None
@@ -50,7 +48,6 @@ class Store:
             data = await asyncio.to_thread(self._path.read_bytes)
         except FileNotFoundError:
             return
-        self._is_there = True
         # The last line is cut if the process was killed while it was written.
         *lines, _ = data.split(b"\n")
         try:
@@ -64,10 +61,12 @@ class Store:
         return [_job(saved, site) for saved in self._jobs]
 
     def begin(self, owner: str, port: int, jobs: Iterable[Job], site: Site) -> None:
-        """Have the file replaced by one with these jobs."""
-        self._first = f"{json.dumps({'owner': owner, 'port': port})}\n"
-        self._new = [_line(job, site) for job in jobs]
-        self._replace = True
+        """Have the file begin anew with these jobs, once there is one more.
+
+        Until then it is left alone: another process may be using it.
+        """
+        first = json.dumps({"owner": owner, "port": port})
+        self._start = "".join((f"{first}\n", *(_line(job, site) for job in jobs)))
 
     def add(self, job: Job, site: Site) -> None:
         """Have a job added as it is now."""
@@ -80,18 +79,18 @@ class Store:
             OSError: The file cannot be written.
         """
         async with self._writing:
-            if self._new or (self._replace and self._is_there):
+            if self._new:
+                start, self._start = self._start, ""
                 text, self._new = "".join(self._new), []
-                replace, self._replace = self._replace, False
-                await asyncio.to_thread(self._write, text, replace=replace)
+                await asyncio.to_thread(self._write, start, text)
 
-    def _write(self, text: str, *, replace: bool) -> None:
-        if not replace:
+    def _write(self, start: str, text: str) -> None:
+        if not start:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text)
             return
         part = self._path.with_name(f".{self._path.name}.part")
-        part.write_text(self._first + text, encoding="utf-8")
+        part.write_text(start + text, encoding="utf-8")
         part.replace(self._path)
 
     def _read(self, saved: list[dict[str, Any]]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import json
+import os
 from decimal import Decimal
 
 import pytest
 
-from pictory_async.cli._output import LineWriter, replace_file
+from pictory_async.cli._output import LineWriter, SafeStream, replace_file, to_json
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,79 @@ def test_a_failure_leaves_what_was_there(tmp_path) -> None:
 
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_bytes() == b"old"
+
+
+def test_json_is_readable_and_harmless_to_a_terminal() -> None:
+    """All of Unicode is written as it is, except for what could do harm."""
+    text = "\u732b \u200d\U0001f431 e\u0301 \x1b\x7f\x9b\u202e\u2028\ud800"
+
+    written = to_json({"a": text})
+
+    assert written.startswith('{"a": "\u732b \u200d\U0001f431 e\u0301 \\u001b\\u007f')
+    assert written.encode()
+    assert json.loads(written)["a"] == text
+
+
+def test_json_loses_nothing_in_another_encoding() -> None:
+    """A pipe of Windows may lack most of Unicode: there it is ASCII."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="cp1252", errors="replace", newline="\n")
+
+    LineWriter(stream).write_json({"a": "\u732b \xe9"})
+
+    assert raw.getvalue() == b'{"a": "\\u732b \\u00e9"}\n'
+
+
+class Broken(io.StringIO):
+    """A stream that fails when it is flushed, and counts what it is given."""
+
+    number = errno.EIO
+    writes = 0
+
+    def write(self, text: str) -> int:
+        """Count a call."""
+        self.writes += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Raise the error."""
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EINVAL, errno.EBADF])
+def test_a_stream_that_fails_falls_silent(number) -> None:
+    """The first error is kept; nothing is written any more."""
+    broken = Broken()
+    broken.number = number
+    stream = SafeStream(broken)
+    for _ in range(3):
+        LineWriter(stream).write("a line")
+
+    assert broken.writes == 1
+    assert stream.closed
+    assert stream.error is not None
+    assert stream.error.errno == number
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    """As `head` goes once it has what it wants."""
+    broken = Broken()
+    broken.number = errno.EPIPE
+    stream = SafeStream(broken)
+
+    stream.flush()
+
+    assert stream.closed
+    assert stream.error is None
+
+
+def test_a_process_without_a_stream_writes_nothing() -> None:
+    """A service, or a program without a console, has none."""
+    stream = SafeStream(None)
+    LineWriter(stream).write("a line")
+
+    assert stream.closed
+    assert not stream.isatty()
+    assert (stream.error, stream.encoding) == (None, "utf-8")
+    with pytest.raises(OSError, match="there is no stream"):
+        stream.fileno()

@@ -32,9 +32,9 @@ def test_a_text_may_be_shorter_than_any_mark(data) -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ("A cat".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
-        (codecs.BOM_UTF16_BE + b"\0A", "the file is UTF-16"),
-        ("A cat".encode("utf-32"), "the file is UTF-32"),
+        ("A cat".encode("utf-16"), "p.txt: is UTF-16 text; save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + b"\0A", "p.txt: is UTF-16 text"),
+        ("A cat".encode("utf-32"), "p.txt: is UTF-32 text"),
         ("A cat\nA dog".encode("utf-16-le"), "p.txt:1: has NUL .* it is UTF-16"),
         ("A cat\nA dog".encode("utf-16-be"), "p.txt:1: has NUL .* it is UTF-16"),
         (b"A cat\nA caf\xe9\n", "p.txt:2: is not UTF-8 .* it is Windows-1252: save"),

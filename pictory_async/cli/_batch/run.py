@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import shlex
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -48,6 +47,7 @@ from pictory_async.cli._output import (
     stderr,
     stdout,
 )
+from pictory_async.cli._prompts import standard_input
 from pictory_async.cli._run import run_async
 from pictory_async.cli._text import count, one_line
 from pictory_async.cli._views import PATIENCE
@@ -127,7 +127,7 @@ def run_batch(args: BatchArguments) -> int:
     # Before there is a loop: reading may take long, and be interrupted.
     if args.dry_run:
         return dry_run(args)
-    data = sys.stdin.buffer.read() if args.file is None else None
+    data = standard_input().read() if args.file is None else None
     rows = _valid_rows(args, data)
     return run_async(BatchRun(args, rows, data).run())
 
@@ -181,7 +181,7 @@ def _check(
     """Read all prompts; report the invalid ones and undocumented values.
 
     Raises:
-        Misuse: There are none.
+        Misuse: There are none, or the file as a whole is unusable.
     """
     err, name = stderr(), one_line(args.source)
     columns: dict[str, None] = {}
@@ -201,12 +201,15 @@ def _check(
         log = stack.enter_context(capture_log(err, verbose=False))
         stack.enter_context(log.showing_warnings())
         rows = map(kept, read_rows(source, args.kind, args.defaults))
-        estimate = make_estimate(
-            rows,
-            report,
-            max_credits=args.max_credits,
-            recorded=journal.indices if journal else (),
-        )
+        try:
+            estimate = make_estimate(
+                rows,
+                report,
+                max_credits=args.max_credits,
+                recorded=journal.indices if journal else (),
+            )
+        except Misuse as error:
+            raise Misuse(f"{name}: {error}") from None
     if not estimate.prompts and not estimate.bad:
         raise Misuse(f"there are no prompts in {name}")
     _note_columns(list(columns))
@@ -241,7 +244,7 @@ def _open_prompts(args: BatchArguments, data: bytes | None) -> Iterator[BinaryIO
         Misuse: They cannot be read.
     """
     if args.file is None:
-        yield sys.stdin.buffer if data is None else io.BytesIO(data)
+        yield standard_input() if data is None else io.BytesIO(data)
         return
     try:
         file = args.file.open("rb")
@@ -412,12 +415,15 @@ class BatchRun:
         yield from self._ceiling_lines(progress)
         if self._totals.retryable:
             yield f"to try again: {self._resume_command(progress)}"
+        if self._reports.error is None:
+            yield f"manifest: {self._reports.manifest}"
+            yield f"contact sheet: {self._reports.sheet}"
+        yield from self._report_errors()
+
+    def _report_errors(self) -> Iterator[str]:
         if error := self._reports.error:
             reports = "the manifest and the contact sheet"
             yield f"Error: cannot write {reports}: {explain(error)}"
-            return
-        yield f"manifest: {self._reports.manifest}"
-        yield f"contact sheet: {self._reports.sheet}"
 
     def _write_rest(self, progress: BatchProgress, in_progress: int) -> None:
         """Write what is left to do, and how to continue."""
@@ -428,7 +434,7 @@ class BatchRun:
             if self._args.sandbox:
                 fate = "continue when the batch does"
             self._err.write(f"{count(in_progress, 'job')} in progress {fate}.")
-        for line in self._ceiling_lines(progress):
+        for line in (*self._ceiling_lines(progress), *self._report_errors()):
             self._err.write(line)
         self._err.write(f"Continue with: {self._resume_command(progress)}")
 

@@ -169,7 +169,7 @@ def test_a_bad_line_does_not_hide_the_next() -> None:
         ("sep=|\ntext|id\n", "line 2: must name .* by '\\|'; allowed"),
         (b"prompt;Gr\xf6\xdfe\n", "line 1: is not UTF-8 .* Windows-1252"),
         ('"prompt\n', "its quotes are malformed"),
-        ("prompt\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("prompt\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
     ],
 )
 def test_a_file_without_usable_columns_is_refused(data, expected) -> None:

@@ -268,6 +268,7 @@ def test_a_ceiling_is_kept(service, pictory) -> None:
     assert [each["state"] for each in manifest()].count("not-sent") == 1
     assert "not sent: line " in done.err
     assert "2 images, 4 credits, 1 not sent, " in done.err
+    assert ": 2 credits do not fit under --max-credits 4: 4 are used or re" in done.err
     assert "failed" not in done.err
     assert "--max-credits 4 is 2 credits short of what is left to do" in done.err
     again = shlex.split(done.err.partition("to try again: ")[2].splitlines()[0])

@@ -87,6 +87,17 @@ def test_shows_how_far_it_is(show) -> None:
     ]
 
 
+def test_what_was_not_sent_has_not_failed(show) -> None:
+    """It has a figure of its own, and is taken from the library's."""
+    why = {"type": "BudgetExceededError", "message": "too little"}
+
+    shown = "\n".join(show(failed(1), failed(2, state="not-sent", error=why)))
+
+    assert "failed    2" in shown
+    assert "not sent  1" in shown
+    assert "- line 2      not sent: too little" in shown
+
+
 @pytest.mark.parametrize("columns", [40, 58, 76, 200])
 def test_fits_its_terminal(show, columns) -> None:
     """No line is wider than the terminal."""
