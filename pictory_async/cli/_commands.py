@@ -14,13 +14,7 @@ import click
 from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
 from pictory_async.cli._connect import serve_sandbox
-from pictory_async.cli._errors import (
-    FAILED,
-    INTERRUPTED,
-    MISUSED,
-    Misuse,
-    explain,
-)
+from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED, Misuse
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
@@ -34,7 +28,7 @@ from pictory_async.cli._options import (
     sandbox_option,
     verbose_option,
 )
-from pictory_async.cli._output import SafeStream, stderr
+from pictory_async.cli._output import SafeStream, broken_output, stderr
 from pictory_async.cli._prompts import read_prompts, standard_input
 from pictory_async.cli._run import run_async
 
@@ -238,14 +232,16 @@ pictory.add_command(batch_command)
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not stream.closed:
             stream.reconfigure(errors="replace")  # for a terminal without Unicode
     out, err = SafeStream(sys.stdout), SafeStream(sys.stderr)
     with redirect_stdout(out), redirect_stderr(err):
         code = _run(arguments)
-        if out.error is not None:
-            stderr().write(f"Error: standard output: {explain(out.error)}")
-    return code if out.error is None else code or FAILED
+        # A reader that has gone, such as `head`, has read what it wanted.
+        if code == DONE and out.error and not isinstance(out.error, BrokenPipeError):
+            stderr().write(f"Error: {broken_output(out.error)}")
+            return FAILED
+    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -258,7 +254,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return MISUSED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else DONE
 
 
 def _prompts(given: tuple[str, ...]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO
 
-from pictory_async.cli._errors import Misuse
+from pictory_async.cli._errors import Misuse, explain
 from pictory_async.cli._text import one_line
 
 
@@ -26,23 +27,37 @@ class SafeStream:
         stream: Standard output or standard error; None if the process has none.
 
     Attributes:
-        closed: Whether what is written is dropped.
-        error: Why, unless that is a pipe whose reader has gone, or no stream at all.
+        silent: Whether what is written is dropped.
+        error: Why; None if the process never had the stream.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self.closed = stream is None
-        self.error: OSError | None = None
+        self.silent = stream is None
+        self.error: Exception | None = None
 
     @property
     def encoding(self) -> str:
         """The encoding of the stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
+    @property
+    def errors(self) -> str:
+        """What becomes of characters that the encoding lacks."""
+        return getattr(self._stream, "errors", None) or "strict"
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The binary file below, to which click writes completions."""
+        return io.BytesIO() if self._stream is None else self._stream.buffer
+
     def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return self._stream is not None and self._stream.isatty()
+        """Return whether it is a terminal that can still be written."""
+        if self._stream is None or self.silent:
+            return False
+        with self._falling_silent():
+            return self._stream.isatty()
+        return False
 
     def fileno(self) -> int:
         """Return the number of its file.
@@ -55,15 +70,21 @@ class SafeStream:
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write *text*."""
-        if self._stream is not None and not self.closed:
+        """Write *text*.
+
+        Raises:
+            TypeError: It is not text, which is how click tells text from binary files.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"expected str, not {type(text).__name__}")
+        if self._stream is not None and not self.silent:
             with self._falling_silent():
                 self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush what was written."""
-        if self._stream is not None and not self.closed:
+        if self._stream is not None and not self.silent:
             with self._falling_silent():
                 self._stream.flush()
 
@@ -71,17 +92,15 @@ class SafeStream:
     def _falling_silent(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            self.closed = True
-            if not isinstance(error, BrokenPipeError):
-                self.error = error
+        except (OSError, ValueError) as error:  # ValueError: the file was closed
+            self.silent, self.error = True, error
             self._discard_buffer()
 
     def _discard_buffer(self) -> None:
         """Send what is still buffered to the null device: Python flushes it at exit."""
         try:
             number = self.fileno()
-        except OSError:  # then nothing of it is flushed at exit
+        except (OSError, ValueError):  # then nothing of it is flushed at exit
             return
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, number)
@@ -89,38 +108,69 @@ class SafeStream:
 
 
 class LineWriter:
-    """A writer of whole lines to standard output or standard error."""
+    """A writer of whole lines to standard output or standard error.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: Where they go.
+        instead: Writes the lines that *stream* no longer takes; None drops them.
+    """
+
+    def __init__(
+        self, stream: TextIO | SafeStream, *, instead: LineWriter | None = None
+    ) -> None:
+        safe = stream if isinstance(stream, SafeStream) else SafeStream(stream)
+        self._stream, self._instead = safe, instead
+        self._diverted = False
 
     @property
     def closed(self) -> bool:
         """Whether nobody reads what is written, as of a pipe without a reader."""
-        return self._stream.closed
+        return self._stream.silent
+
+    @property
+    def failed(self) -> bool:
+        """Whether the stream took lines and then no more."""
+        return self._stream.error is not None
 
     def write(self, line: str) -> None:
         """Write a line and flush it."""
         self._stream.write(f"{line}\n")
         self._stream.flush()
+        if self._stream.error is not None and self._instead is not None:
+            self._divert(line, self._stream.error, self._instead)
+
+    def _divert(self, line: str, error: Exception, instead: LineWriter) -> None:
+        if not self._diverted:
+            self._diverted = True
+            instead.write(f"note: {broken_output(error)}; its lines follow here")
+        instead.write(line)
 
     def write_json(self, data: dict[str, Any]) -> None:
         """Write an object as a line of JSON, harmless to a terminal."""
         text = to_json(data)
         # Any other encoding may lack a character; JSON can spell each in ASCII.
-        if not (self._stream.encoding or "utf-8").lower().startswith("utf"):
+        if not self._stream.encoding.lower().startswith("utf"):
             text = _escape(text, _NOT_ASCII)
         self.write(text)
 
 
-def stdout() -> LineWriter:
-    """Return a writer for standard output: the results that were asked for."""
-    return LineWriter(sys.stdout)
+def stdout(*, instead: LineWriter | None = None) -> LineWriter:
+    """Return a writer for standard output: the results that were asked for.
+
+    Args:
+        instead: Writes what standard output does not take, if that must not be lost.
+    """
+    return LineWriter(sys.stdout, instead=instead)
 
 
 def stderr() -> LineWriter:
     """Return a writer for standard error: errors, notes and summaries."""
     return LineWriter(sys.stderr)
+
+
+def broken_output(error: Exception) -> str:
+    """Return what to say of a standard output that failed with *error*."""
+    return f"standard output cannot be written ({explain(error)})"
 
 
 def can_redraw(stream: TextIO) -> bool:

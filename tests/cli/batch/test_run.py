@@ -398,7 +398,9 @@ def test_an_output_that_fails_costs_no_image(service, pictory, number, options) 
     done = pictory("batch", file, *options, *FAST, stdout=Failing(number))
 
     assert done.code == 1
-    assert done.err.splitlines()[-1] == f"Error: standard output: {os.strerror(number)}"
+    why = os.strerror(number)
+    last = done.err.splitlines()[-1]
+    assert last == f"Error: standard output cannot be written ({why})"
     assert [each["state"] for each in manifest()] == ["completed"] * 9
     assert all(Path("pictures", each["file"]).exists() for each in manifest())
 
@@ -411,7 +413,7 @@ def test_a_terminal_that_fails_costs_no_image(service, pictory, monkeypatch) -> 
     done = pictory("batch", write("p.txt", "A lighthouse\n"), *FAST, stdout=terminal)
 
     assert done.code == 1
-    assert "Error: standard output: Input/output error" in done.err
+    assert "Error: standard output cannot be written (Input/output error)" in done.err
     assert len(manifest()) == 1
 
 
