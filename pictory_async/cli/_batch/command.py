@@ -10,8 +10,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from pictory_async.cli._batch.arguments import BatchArguments, OnUnknown
 from pictory_async.cli._batch.prompts import FORMATS, format_of
-from pictory_async.cli._batch.run import BatchArguments, OnUnknown, run_batch
+from pictory_async.cli._batch.run import run_batch
 from pictory_async.cli._options import (
     examples,
     folder_option,

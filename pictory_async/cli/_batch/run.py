@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
-
-import attrs
+from typing import Any, Final
 
 from pictory_async import (
     AuthenticationError,
@@ -21,105 +16,29 @@ from pictory_async import (
     BatchProgress,
     JournalError,
     JournalMismatchError,
-    JournalSummary,
     PictoryError,
     PictorySession,
-    read_journal,
 )
-from pictory_async.cli._batch.estimate import (
-    Estimate,
-    estimate_data,
-    estimate_lines,
-    make_estimate,
-)
+from pictory_async.cli._batch.arguments import CEILING, BatchArguments
+from pictory_async.cli._batch.check import dry_run, valid_rows
 from pictory_async.cli._batch.ledger import Entry, Totals, entry_of, is_unsent
-from pictory_async.cli._batch.prompts import BadRow, Defaults, Row, read_rows
+from pictory_async.cli._batch.prompts import Row
 from pictory_async.cli._batch.reports import Reports
 from pictory_async.cli._batch.screen import RunStatus, make_view
 from pictory_async.cli._batch.views import summary_lines
 from pictory_async.cli._connect import SANDBOX_NOTE, connect
-from pictory_async.cli._errors import DONE, FAILED, MISUSED, Misuse, explain
+from pictory_async.cli._errors import DONE, FAILED, Misuse, explain
 from pictory_async.cli._items import View
 from pictory_async.cli._log import LogHandler, capture_log
-from pictory_async.cli._output import (
-    make_folder,
-    replace_file,
-    stderr,
-    stdout,
-)
+from pictory_async.cli._output import make_folder, replace_file, stderr
 from pictory_async.cli._prompts import standard_input
 from pictory_async.cli._run import run_async
 from pictory_async.cli._text import count, one_line
 from pictory_async.cli._views import PATIENCE
 
-OnUnknown = Literal["report", "reconcile", "resubmit"]
-
-# A batch of test pictures must never be mistaken for one that was paid for.
-_JOURNAL, _SANDBOX_JOURNAL = "batch.sqlite", "sandbox.sqlite"
 # This many prompts in a row whose key was refused end a batch: the others would fare
 # no better. A single one may be a hiccup of the service.
 _REFUSALS: Final = 20
-_CEILING: Final = "--max-credits"
-# Names of columns that a note has; each line of a JSON Lines file may have others.
-_COLUMNS_NAMED: Final = 20
-
-
-@attrs.frozen(kw_only=True)
-class BatchArguments:
-    """The command line of ``pictory batch``.
-
-    Attributes:
-        file: The file of prompts; None for standard input.
-        kind: The format of the prompts.
-        defaults: The options of prompts that do not name their own.
-        folder: Where to save the images.
-        journal: The journal; None for the usual one in *folder*.
-        resume_options: The options with which another run continues this batch.
-        max_in_flight: Prompts that are worked on at once.
-        max_credits: The ceiling, if there is one.
-        on_unknown: As for `PictorySession.generate_many`.
-        dry_run: Whether only to check and estimate the prompts.
-        sandbox: Whether to use a sandbox of its own.
-        json: Whether to write JSON.
-        poll_every: Seconds between two polls of a job; None leaves it to the library.
-        verbose: Whether to write the library's log.
-    """
-
-    file: Path | None
-    kind: str
-    defaults: Defaults
-    folder: Path
-    journal: Path | None = None
-    resume_options: Sequence[str] = ()
-    max_in_flight: int = 50
-    max_credits: Decimal | None = None
-    on_unknown: OnUnknown = "report"
-    dry_run: bool = False
-    sandbox: bool = False
-    json: bool = False
-    poll_every: float | None = None
-    verbose: bool = False
-
-    @property
-    def source(self) -> str:
-        """The name of the prompts in messages."""
-        return "standard input" if self.file is None else self.file.name
-
-    @property
-    def journal_path(self) -> Path:
-        """The path of the journal."""
-        usual = _SANDBOX_JOURNAL if self.sandbox else _JOURNAL
-        return self.journal or self.folder / usual
-
-    @property
-    def state_path(self) -> Path | None:
-        """Where the sandbox keeps its jobs, so that another run finds them."""
-        return self.journal_path.with_suffix(".jobs.jsonl") if self.sandbox else None
-
-    @property
-    def copy_path(self) -> Path:
-        """The path of the copy of standard input: beside its journal."""
-        return self.journal_path.with_suffix(f".prompts.{self.kind}")
 
 
 def run_batch(args: BatchArguments) -> int:
@@ -128,134 +47,8 @@ def run_batch(args: BatchArguments) -> int:
     if args.dry_run:
         return dry_run(args)
     data = standard_input().read() if args.file is None else None
-    rows = _valid_rows(args, data)
+    rows = valid_rows(args, data)
     return run_async(BatchRun(args, rows, data).run())
-
-
-# --- before anything is sent ------------------------------------------------------
-
-
-def dry_run(args: BatchArguments) -> int:
-    """Write the estimate of a batch; keep no prompt, however many there are.
-
-    Raises:
-        Misuse: There are no prompts, or they cannot be read.
-        JournalError: The journal of earlier runs cannot be read.
-    """
-    out = stdout()
-    journal = None
-    if args.journal_path.exists():
-        journal = read_journal(args.journal_path)
-    estimate = _check(args, None, keep=lambda _: None, journal=journal)
-    if args.json:
-        out.write_json(estimate_data(estimate, journal))
-    else:
-        for line in estimate_lines(estimate, journal):
-            out.write(line)
-    _note_ceiling(args, estimate, journal)
-    return MISUSED if estimate.bad else DONE
-
-
-def _valid_rows(args: BatchArguments, data: bytes | None) -> list[Row]:
-    """Return all prompts: all are compared with the journal before the first is sent.
-
-    Raises:
-        Misuse: A line is not a valid prompt, or there is none. Bad lines are reported
-            one by one.
-    """
-    rows = list[Row]()
-    estimate = _check(args, data, keep=rows.append)
-    if estimate.bad:
-        raise Misuse(f"{count(estimate.bad, 'bad line')}; nothing was sent")
-    _note_ceiling(args, estimate)
-    return rows
-
-
-def _check(
-    args: BatchArguments,
-    data: bytes | None,
-    *,
-    keep: Callable[[Row], None],
-    journal: JournalSummary | None = None,
-) -> Estimate:
-    """Read all prompts; report the invalid ones and undocumented values.
-
-    Raises:
-        Misuse: There are none, or the file as a whole is unusable.
-    """
-    err, name = stderr(), one_line(args.source)
-    columns: dict[str, None] = {}
-
-    def kept(row: Row | BadRow) -> Row | BadRow:
-        if isinstance(row, Row):
-            if len(columns) < _COLUMNS_NAMED:
-                columns.update(dict.fromkeys(row.columns))
-            keep(row)
-        return row
-
-    def report(row: BadRow) -> None:
-        err.write(f"{name}:{row.line}: {one_line(row.problem)}")  # as compilers do
-
-    with ExitStack() as stack:
-        source = stack.enter_context(_open_prompts(args, data))
-        log = stack.enter_context(capture_log(err, verbose=False))
-        stack.enter_context(log.showing_warnings())
-        rows = map(kept, read_rows(source, args.kind, args.defaults))
-        try:
-            estimate = make_estimate(
-                rows,
-                report,
-                max_credits=args.max_credits,
-                recorded=journal.indices if journal else (),
-            )
-        except Misuse as error:
-            raise Misuse(f"{name}: {error}") from None
-    if not estimate.prompts and not estimate.bad:
-        raise Misuse(f"there are no prompts in {name}")
-    _note_columns(list(columns))
-    return estimate
-
-
-def _note_columns(names: Sequence[str]) -> None:
-    if names:
-        shown = ", ".join(one_line(name, limit=40) for name in names[:_COLUMNS_NAMED])
-        stderr().write(f"note: kept for the manifest, and not sent: {shown}")
-
-
-def _note_ceiling(
-    args: BatchArguments, estimate: Estimate, journal: JournalSummary | None = None
-) -> None:
-    """Note that the ceiling is too low, with what a journal counts against it."""
-    needed = estimate.left
-    if journal is not None:
-        needed += journal.credits_used + journal.credits_reserved
-    if args.max_credits is not None and needed > args.max_credits:
-        stderr().write(
-            f"note: at list price all prompts cost {count(needed, 'credit')}; "
-            f"what does not fit under {_CEILING} {args.max_credits:f} is not sent"
-        )
-
-
-@contextmanager
-def _open_prompts(args: BatchArguments, data: bytes | None) -> Iterator[BinaryIO]:
-    """Open the prompts; *data* are those of standard input, if it was read already.
-
-    Raises:
-        Misuse: They cannot be read.
-    """
-    if args.file is None:
-        yield standard_input() if data is None else io.BytesIO(data)
-        return
-    try:
-        file = args.file.open("rb")
-    except OSError as error:
-        path = one_line(args.file)
-        raise Misuse(f"cannot read {path}: {error.strerror}") from None
-    with file:
-        yield file
-
-
-# --- the run ----------------------------------------------------------------------
 
 
 class BatchRun:
@@ -457,7 +250,7 @@ class BatchRun:
             source = f"./{source}"  # or it would be taken for an option
         options = list(self._args.resume_options)
         if (needed := self._needed_credits(progress)) is not None:
-            options[options.index(_CEILING) + 1] = f"{needed.normalize():f}"
+            options[options.index(CEILING) + 1] = f"{needed.normalize():f}"
         return one_line(shlex.join(["pictory", "batch", source, *options]))
 
     def _explain_journal(self, error: JournalError) -> str:

@@ -505,7 +505,7 @@ def test_other_columns_are_noted_and_kept(service, pictory) -> None:
     done = pictory("batch", write("p.csv", text), *FAST)
 
     assert done.code == 0, done.err
-    assert "note: kept for the manifest, and not sent: Id, Notes" in done.err
+    assert "note: columns that are kept, but not sent: Id, Notes" in done.err
     (made,) = manifest()
     assert (made["line"], made["columns"]) == (3, {"Id": "7", "Notes": "x"})
     assert service.sandbox.submitted == [
