@@ -3,6 +3,7 @@
 from pictory_async._batch.batch import Batch
 from pictory_async._batch.outcomes import BatchOutcome
 from pictory_async._batch.progress import BatchProgress
+from pictory_async._batch.summary import JournalSummary, read_journal
 from pictory_async._core.catalogue import MODELS, STYLES, ModelInfo
 from pictory_async._core.errors import (
     APIError,
@@ -82,6 +83,7 @@ __all__ = [
     "JobTimeoutError",
     "JournalError",
     "JournalMismatchError",
+    "JournalSummary",
     "Limits",
     "ModelInfo",
     "NotFoundError",
@@ -101,6 +103,7 @@ __all__ = [
     "TransportError",
     "WrongLoopError",
     "__version__",
+    "read_journal",
 ]
 
 # Tracebacks, representations and pickles name the path that users import from, which

@@ -52,6 +52,7 @@ EXPORTED = {
     "JobTimeoutError",
     "JournalError",
     "JournalMismatchError",
+    "JournalSummary",
     "Limits",
     "ModelInfo",
     "NotFoundError",
@@ -71,6 +72,7 @@ EXPORTED = {
     "TransportError",
     "WrongLoopError",
     "__version__",
+    "read_journal",
 }
 
 

@@ -131,7 +131,7 @@ async def test_bad_input_sends_nothing(
 async def test_undocumented_model_is_sent_and_the_service_judges(
     session: PictorySession, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One warning names the nearest model; the 400 names the field."""
+    """One warning names the model that is meant; the 400 names the field."""
     with pytest.raises(BadRequestError) as caught:
         await session.submit(PROMPT, model="seedreem3.0")
     assert caught.value.status == 400

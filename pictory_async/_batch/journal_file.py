@@ -104,6 +104,24 @@ class JournalFile:
                 self.close()
                 raise
 
+    def look(self) -> tuple[frozenset[int], Contents]:
+        """Return the indices of what is recorded, and what it comes to.
+
+        The file is neither made nor written to; it is closed again.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        with self._errors():
+            self._database = sqlite3.connect(uri, uri=True, timeout=0)
+            try:
+                self._check_kind()
+                found = self._all("SELECT position FROM prompts")
+                return frozenset(index for (index,) in found), self._contents()
+            finally:
+                self.close()
+
     def write(self, rows: Sequence[tuple[Any, ...]], gone: Sequence[int]) -> None:
         """Insert or replace *rows* by index, and delete those of the indices *gone*.
 
@@ -162,24 +180,12 @@ class JournalFile:
     def _begin(self, database: sqlite3.Connection) -> Contents:
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("BEGIN EXCLUSIVE")  # locked for us, or refused, first of all
-        tables, application, schema = (
-            self._one(query)
-            for query in (
-                "SELECT count(*) FROM sqlite_master",
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-            )
-        )
-        if not tables and not application and not schema:
+        if self._is_empty():
             self.path.chmod(0o600)  # the URLs of images are signed
             for statement in _CREATE:
                 database.execute(statement)
-        elif application != APPLICATION:
-            raise self._error(OTHER_FILE)
-        elif schema > SCHEMA:
-            raise self._error(NEWER.format(found=schema, known=SCHEMA))
-        elif (found := self._one("PRAGMA quick_check(1)")) != "ok":
-            raise self._error(f"it is damaged ({found:.60})")
+        else:
+            self._check_kind()
         contents = self._contents()
         # A disk that cannot be written to is noticed before anything is sent.
         database.execute("UPDATE openings SET number = number + 1")
@@ -187,6 +193,24 @@ class JournalFile:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         return contents
+
+    def _is_empty(self) -> bool:
+        """Return whether it is new: no program has written anything to it."""
+        queries = (
+            "SELECT count(*) FROM sqlite_master",
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+        )
+        return not any(map(self._one, queries))
+
+    def _check_kind(self) -> None:
+        schema = self._one("PRAGMA user_version")
+        if self._one("PRAGMA application_id") != APPLICATION:
+            raise self._error(OTHER_FILE)
+        if schema > SCHEMA:
+            raise self._error(NEWER.format(found=schema, known=SCHEMA))
+        if (found := self._one("PRAGMA quick_check(1)")) != "ok":
+            raise self._error(f"it is damaged ({found:.60})")
 
     def _contents(self) -> Contents:
         end = self._one("SELECT coalesce(max(position) + 1, 0) FROM prompts")

@@ -1,5 +1,6 @@
 """The models, aspect ratios and styles that the service documents."""
 
+import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
@@ -73,19 +74,31 @@ def warn_if_undocumented(
     _warn("style", style, STYLES)
 
 
+# Words less alike than this, as difflib measures it, are no misspellings.
+_ALIKE = 0.7
+_RATIO = re.compile(r"(\d+)\W*[:x/\u00d7]\W*(\d+)", re.IGNORECASE)
+
+
 def _warn(field: str, value: str | None, documented: Collection[str]) -> None:
     if value is None or value in documented:
         return
-    names = list(documented)
-    import difflib  # noqa: PLC0415 - slow to import, and rarely needed
-
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.0) or names[:1]
+    near = _near(value, documented)
     log_undocumented(
-        "%s %.60r is not documented and is sent as given; the nearest documented "
-        "value is %r",
+        "%s %.60r is not documented and is sent as given; %s",
         field,
         value,
-        near[0],
+        f"is {near!r} meant?" if near else f"documented are {', '.join(documented)}",
         field=field,
         value=value,
     )
+
+
+def _near(value: str, documented: Collection[str]) -> str | None:
+    """Return the documented value that is probably meant; None if none is near."""
+    if ratio := _RATIO.fullmatch(value):  # alike to the eye is not near: 1:2 and 1:1
+        spelt = ":".join(ratio.groups())
+        return spelt if spelt in documented else None
+    import difflib  # noqa: PLC0415 - few need it, and it takes a while to import
+
+    near = difflib.get_close_matches(value.lower(), documented, n=1, cutoff=_ALIKE)
+    return near[0] if near else None

@@ -116,7 +116,7 @@ class ImageRequest:
         extra: Fields newer than this release, by wire name; sent as they are.
 
     A model, ratio or style that is not documented is sent as given, with a warning in
-    the log that names the nearest documented value.
+    the log that names the documented value that is meant, or all of them.
 
     Raises:
         InvalidRequestError: A value is not allowed; names the field.

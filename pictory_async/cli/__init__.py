@@ -24,7 +24,8 @@ describe every option.
 
 The key comes from ``$PICTORY_API_KEY`` alone, because an option would be visible in the
 list of processes. Results go to standard output, one line each in a pipe; everything
-else goes to standard error.
+else goes to standard error. Neither can end a command: if standard output cannot be
+written, images are saved all the same, and the exit code is 1.
 
 | exit code | |
 |---|---|
@@ -55,16 +56,30 @@ It reads, in UTF-8:
 
 - ``.txt``: a prompt on each line; no line is a comment.
 - ``.csv`` and ``.tsv``: columns named ``prompt``, ``model``, ``aspect_ratio``,
-  ``style``, ``reference_image_url`` and ``webhook``.
+  ``style``, ``reference_image_url``, ``webhook`` and ``filename``. "Aspect Ratio" and
+  "aspectRatio" are the same as ``aspect_ratio``. Commas, semicolons and tabs are
+  recognized, as is a first line ``sep=;``; empty columns at the end are dropped.
 - ``.jsonl``: objects with the same names.
 - ``-``: standard input, in the format given with ``--format``.
 
+``filename`` names the file of an image, without a folder; the extension is that of what
+the service sends. Either all prompts have a name or none has, no two the same, and each
+must be safe on Linux, macOS and Windows. Columns with other names are not sent but kept
+for the manifest. One that looks like a misspelt field is refused.
+
 Every line is checked before anything is sent, and bad ones are listed by number;
-``--dry-run`` stops there and adds up the credits.
+``--dry-run`` stops there and adds up the credits, with those that are in the journal of
+earlier runs. Prompts are known by the line of the file on which they begin, the first
+being 1; only the names of files begin with the place among the prompts, from 0.
 
 The output folder gets the images, the journal ``batch.sqlite``, ``manifest.jsonl`` (an
-object for each prompt: index, line, prompt, job id, state, file, credits, error) and
-``index.html``, a contact sheet that needs neither network nor scripts.
+object for each prompt: line, prompt, options, columns, job id, state, file, credits,
+error) and ``index.html``, a contact sheet that needs neither network nor scripts. Both
+grow while the batch runs. Until it ends, the manifest has its lines in the order in
+which prompts ended, and the last line of a prompt counts.
+
+With ``--sandbox`` the journal is ``sandbox.sqlite``, and the sandbox keeps its jobs in
+``sandbox.jobs.jsonl``, so that a batch can be interrupted and resumed without a key.
 
 | state in the manifest | |
 |---|---|

@@ -16,7 +16,7 @@ from pictory_async import __version__
 from pictory_async.cli._batch.command import batch_command
 from pictory_async.cli._check import check
 from pictory_async.cli._connect import DURATION
-from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED
+from pictory_async.cli._errors import DONE, FAILED, INTERRUPTED, MISUSED, Misuse
 from pictory_async.cli._generate import GenerateArguments, generate
 from pictory_async.cli._history import HistoryArguments, show_history
 from pictory_async.cli._job import JobArguments, show_jobs
@@ -34,6 +34,7 @@ from pictory_async.cli._options import (
     verbose_option,
 )
 from pictory_async.cli._output import SafeStream, broken_output, stderr
+from pictory_async.cli._prompts import read_prompts, standard_input
 from pictory_async.cli._run import run_async
 from pictory_async.cli._sandbox import SandboxArguments, serve_sandbox
 
@@ -387,5 +388,7 @@ def _prompts(given: tuple[str, ...]) -> Sequence[str]:
 
 
 def _input_lines() -> list[str]:
-    lines = (line.strip() for line in sys.stdin)
-    return [line for line in lines if line]
+    try:
+        return list(read_prompts(standard_input(), "standard input"))
+    except Misuse as error:
+        raise click.UsageError(str(error)) from None

@@ -6,10 +6,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pictory_async import Adaptive, FixedInterval, PictorySession
 from pictory_async.cli._errors import NO_KEY, Misuse
+from pictory_async.cli._text import one_line
 
 if TYPE_CHECKING:
     from pictory_async.sandbox import Sandbox, Throttle
@@ -22,20 +24,24 @@ _INTERVAL: Final = 0.25
 
 @asynccontextmanager
 async def connect(
-    *, poll_every: float | None = None, sandbox: bool = False
+    *,
+    poll_every: float | None = None,
+    sandbox: bool = False,
+    state: Path | None = None,
 ) -> AsyncIterator[PictorySession]:
     """Open a session as the environment says, or with a sandbox of its own.
 
     Args:
         poll_every: Seconds between two polls of a job; None leaves it to the library.
         sandbox: Whether to run a sandbox for as long as the session lives.
+        state: Where the sandbox keeps its jobs for the next command; None is nowhere.
 
     Raises:
         Misuse: There is no key.
         ConfigurationError: The key or the base URL cannot be used.
     """
     if sandbox:
-        async with start_sandbox() as running:
+        async with start_sandbox(state=state) as running:
             polling = FixedInterval(poll_every or _INTERVAL)
             async with PictorySession(
                 running.api_key, base_url=running.base_url, polling=polling
@@ -58,11 +64,13 @@ async def start_sandbox(
     credits: Decimal | None = None,  # noqa: A002 - the API's word
     failure_rate: float = 0.0,
     throttle: Throttle | None = None,
+    state: Path | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Run a sandbox that draws pictures; the options are those of `Sandbox`.
 
     Raises:
-        Misuse: Pillow, with which it draws, is not installed.
+        Misuse: Pillow, with which it draws, is not installed; or the file of its state
+            is another kind of file.
         OSError: The port is taken.
     """
     # Imported here, so that no other command loads a server.
@@ -75,6 +83,7 @@ async def start_sandbox(
         failure_rate=failure_rate,
         throttle=throttle,
         record=False,
+        state=state,
     )
     try:
         await sandbox.start()
@@ -82,6 +91,8 @@ async def start_sandbox(
         raise Misuse(
             "The sandbox draws with Pillow: pip install 'pictory-async[sandbox]'"
         ) from None
+    except ValueError as error:
+        raise Misuse(one_line(error)) from None
     try:
         yield sandbox
     finally:

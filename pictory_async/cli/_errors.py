@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pictory_async import (
+    BudgetExceededError,
     ConfigurationError,
     DownloadError,
     JobExpiredError,
@@ -49,7 +50,7 @@ def explain(error: BaseException) -> str:
     return one_line(_explain(error))
 
 
-def _explain(error: BaseException) -> str:
+def _explain(error: BaseException) -> str:  # noqa: C901 - a table of cases
     match error:
         case SubmissionUnknownError():
             return (
@@ -65,6 +66,12 @@ def _explain(error: BaseException) -> str:
             return (
                 f"the data of job {error.job_id} was cleaned up; its image may still "
                 "be in `pictory history`"
+            )
+        case BudgetExceededError():
+            return (
+                f"{error.price.normalize():f} credits do not fit under --max-credits "
+                f"{error.limit.normalize():f}: {error.reserved.normalize():f} are used "
+                "or reserved"
             )
         case SessionClosedError(job_id=None):
             return "stopped before it was sent; nothing was created"

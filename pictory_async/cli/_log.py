@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from pictory_async.cli._text import one_line
 
 # Seconds for which a failed request is worth showing.
 _RECENT = 10.0
+# A file may have a wrong value on each of its lines.
+_WARNINGS_KEPT = 20
 
 
 class LogHandler(logging.Handler):
@@ -28,8 +31,8 @@ class LogHandler(logging.Handler):
     def __init__(self, lines: LineWriter, *, verbose: bool) -> None:
         super().__init__(logging.INFO)
         self._lines = lines
-        self._usual = self._threshold = logging.INFO if verbose else logging.CRITICAL
-        self._written: set[str] = set()
+        self._threshold = logging.INFO if verbose else logging.CRITICAL
+        self._warnings: Counter[str] | None = None
         self._retry: tuple[float, str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -39,16 +42,20 @@ class LogHandler(logging.Handler):
             self._retry = time.monotonic(), one_line(reason)
         if record.levelno >= self._threshold:
             self._write(one_line(record.getMessage()))
+        elif self._warnings is not None and record.levelno >= logging.WARNING:
+            self._count(one_line(record.getMessage()))
 
     @contextmanager
     def showing_warnings(self) -> Iterator[None]:
-        """Write warnings, each once, such as that of an undocumented model."""
-        self._threshold = min(logging.WARNING, self._usual)
+        """Write the warnings of the block at its end, each once, with their number."""
+        self._warnings = Counter()
         try:
             yield
         finally:
-            self._threshold = self._usual
-            self._written.clear()
+            warnings, self._warnings = self._warnings, None
+            for message, number in warnings.items():
+                times = f" ({number:,} prompts)" if number > 1 else ""
+                self._write(f"{message}{times}")
 
     def recent_retry(self) -> str | None:
         """Return why a request was retried a moment ago; None if none was."""
@@ -56,10 +63,14 @@ class LogHandler(logging.Handler):
             return self._retry[1]
         return None
 
+    def _count(self, message: str) -> None:
+        assert self._warnings is not None  # noqa: S101 - within `showing_warnings`
+        if message not in self._warnings and len(self._warnings) >= _WARNINGS_KEPT:
+            message = "other values are not documented either"
+        self._warnings[message] += 1
+
     def _write(self, message: str) -> None:
-        if self._threshold == self._usual or message not in self._written:
-            self._written.add(message)
-            self._lines.write(f"note: {message}")
+        self._lines.write(f"note: {message}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -85,6 +85,7 @@ def _signal_handler(handler: Callable[[int, FrameType | None], None]) -> Iterato
 
 def _exit_now(code: int) -> None:
     """End the process, whatever it is doing."""
-    if can_redraw(sys.stdout):
-        os.write(sys.stdout.fileno(), _SHOW_CURSOR.encode())
+    with suppress(OSError):  # a terminal that is gone has no cursor
+        if can_redraw(sys.stdout):
+            os.write(sys.stdout.fileno(), _SHOW_CURSOR.encode())
     os._exit(code)

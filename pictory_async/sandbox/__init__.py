@@ -30,6 +30,9 @@ two agree on, they agree on because of the documentation.
 The logger ``pictory_async.sandbox`` gets each request at level DEBUG: its method and
 path, the status of the answer (or the name of the fault), and the prompt.
 
+With ``state=FILE`` it keeps its jobs and their images for a sandbox of another process,
+which is how ``pictory batch --sandbox`` can be interrupted and resumed.
+
 It uses the event loop's own clock, so a loop with a simulated clock drives it.
 `ThreadedSandbox`, for ``with`` instead of ``async with``, runs in a thread of its own
 and can be used from any thread. `pictory_async.pytest_plugin` has one as a fixture.

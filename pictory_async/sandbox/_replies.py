@@ -53,6 +53,14 @@ class Site:
         text = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
         return f"{text}Z"
 
+    def timestamp(self, at: float) -> float:
+        """Return loop time *at* in seconds since 1970; it may be infinite."""
+        return self.started_at.timestamp() + (at - self.origin)
+
+    def loop_time(self, timestamp: float) -> float:
+        """Return the loop time of a `timestamp`, negative if it was before the loop."""
+        return self.origin + (timestamp - self.started_at.timestamp())
+
 
 def json_reply(body: object, status: int = 200) -> Reply:
     """Return *body* as a JSON answer."""

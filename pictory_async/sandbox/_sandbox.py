@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pictory_async.sandbox import _replies as replies
@@ -12,6 +14,7 @@ from pictory_async.sandbox._gate import Gate
 from pictory_async.sandbox._options import Behavior, Throttle
 from pictory_async.sandbox._service import Service
 from pictory_async.sandbox._state import FAILED, Duration, Failure, JobView
+from pictory_async.sandbox._store import Store
 from pictory_async.sandbox._validation import problems
 from pictory_async.sandbox._webhooks import WebhookSender
 
@@ -69,6 +72,11 @@ class Sandbox:
         webhook_timeout: Seconds that a receiver has to answer.
         keepalive_timeout: Seconds until an idle connection is closed.
         started_at: The date at the first start (aware); None is now.
+        state: A file in which the jobs are kept, with their images, so that a sandbox
+            of another process goes on with them: give it the same file. It is made
+            with the first job if it is not there, and survives a kill. The sandbox
+            listens on the same port again, if that is free and *port* is 0. Faults,
+            images that were added and the order to `hold` are not kept.
 
     Raises:
         ValueError: An option is invalid.
@@ -93,6 +101,7 @@ class Sandbox:
         webhook_timeout: float = 5.0,
         keepalive_timeout: float = 75.0,
         started_at: datetime | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         if not 1 <= page_size <= 100:
             raise ValueError("page_size must be 1 to 100, the maximum of the service")
@@ -117,6 +126,7 @@ class Sandbox:
             record=record,
             keepalive_timeout=keepalive_timeout,
             started_at=started_at,
+            store=None if state is None else Store(Path(state)),
         )
 
     # Lifetime
@@ -126,7 +136,8 @@ class Sandbox:
 
         Raises:
             ImportError: Pictures are wanted and Pillow is not installed.
-            OSError: The port is taken.
+            OSError: The port is taken, or the file of its state cannot be used.
+            ValueError: The file of its state is another kind of file.
             RuntimeError: It is running, or was started in another loop before.
         """
         await self._service.start()
@@ -211,7 +222,9 @@ class Sandbox:
 
     def clean(self, job_id: str) -> None:
         """Make a job ``cleaned``, as after the retention period."""
-        self._service.studio.clean(self._service.job(job_id), self._service.now())
+        job = self._service.job(job_id)
+        self._service.studio.clean(job, self._service.now())
+        self._service.keep(job)
 
     def set_state(self, job_id: str, word: str) -> None:
         """Put a job in progress into the state *word*, documented or not.
@@ -222,7 +235,9 @@ class Sandbox:
         Raises:
             ValueError: The job has ended, or *word* is a final state.
         """
-        self._service.studio.set_state(self._service.job(job_id), word)
+        job = self._service.job(job_id)
+        self._service.studio.set_state(job, word)
+        self._service.keep(job)
 
     def answer_job(
         self, job_id: str, body: object, *, status: int = 200, times: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import Counter
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pictory_async.sandbox._gate import Gate
     from pictory_async.sandbox._options import Behavior
     from pictory_async.sandbox._recording import SeenRequest
+    from pictory_async.sandbox._store import Store
     from pictory_async.sandbox._webhooks import WebhookSender
 
 _NOT_STARTED: Final = "start the sandbox first"
@@ -47,6 +49,7 @@ class Service:
         record: bool,
         keepalive_timeout: float,
         started_at: datetime | None,
+        store: Store | None,
     ) -> None:
         self.gate = gate
         self.sender = sender
@@ -57,8 +60,8 @@ class Service:
             duration=duration,
             failure_rate=failure_rate,
             balance=balance,
-            on_submit=self._set_timer,
-            on_end=self._send_webhook,
+            on_submit=self._submitted,
+            on_end=self._ended,
         )
         self.api = Api(
             api_key=api_key, behavior=behavior, studio=self.studio, page_size=page_size
@@ -68,6 +71,7 @@ class Service:
         self._record = record
         self._keepalive_timeout = keepalive_timeout
         self._started_at = started_at
+        self._store = store
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Server | None = None
@@ -107,18 +111,32 @@ class Service:
             raise RuntimeError("the sandbox is running already")
         if self._loop not in {None, loop}:
             raise RuntimeError("a sandbox stays in its loop: make a new one")
+        await self._gallery.load()
+        if self._store is not None and self._site is None:
+            await self._store.load()
+        await self._listen()
+        self._begin(loop)
+        await self._flush()
+
+    async def _listen(self) -> None:
+        """Listen, where the stored URLs of images lead if that port is free."""
+        if not self._port and self._store is not None and self._store.port:
+            with contextlib.suppress(OSError):
+                return await self._listen_on(self._store.port)
+        await self._listen_on(self._port)
+        return None
+
+    async def _listen_on(self, port: int) -> None:
         self._server = Server(
             fault_for=self._receive,
             respond=self._respond,
             keepalive_timeout=self._keepalive_timeout,
         )
         try:
-            await self._gallery.load()
-            self._port = await self._server.start(self._port)
+            self._port = await self._server.start(port)
         except BaseException:
             self._server = None
             raise
-        self._begin(loop)
 
     async def aclose(self) -> None:
         """Stop timers, server and webhooks."""
@@ -129,6 +147,7 @@ class Service:
         if server is not None:
             await server.aclose()
         await self.sender.aclose()
+        await self._flush()
 
     def job(self, job_id: str) -> Job:
         """Return the job with this id as it is now."""
@@ -151,17 +170,37 @@ class Service:
         """End the jobs that are due."""
         self.studio.advance(self.now())
 
+    def keep(self, job: Job) -> None:
+        """Have a job stored as it is now, if this sandbox has a file for that."""
+        if self._store is not None and self._site is not None:
+            self._store.add(job, self._site)
+
+    async def _flush(self) -> None:
+        if self._store is not None:
+            await self._store.flush()
+
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         if self._site is None:
-            self._site = Site(
-                image_root=f"{self.origin}{FILES}{self.studio.owner}",
-                started_at=(self._started_at or datetime.now(UTC)).astimezone(UTC),
-                origin=loop.time(),
-            )
+            self._site = self._first_site(loop.time())
         for job in self.studio.jobs.values():  # from before an outage
             if job.state == IN_PROGRESS:
                 self._set_timer(job)
+
+    def _first_site(self, now: float) -> Site:
+        """Return the addresses and dates; take up the jobs that are stored."""
+        owner = self.studio.owner
+        if self._store is not None and self._store.owner is not None:
+            owner = self._store.owner
+        site = Site(
+            image_root=f"{self.origin}{FILES}{owner}",
+            started_at=(self._started_at or datetime.now(UTC)).astimezone(UTC),
+            origin=now,
+        )
+        if self._store is not None:
+            self.studio.restore(owner, self._store.jobs(site))
+            self._store.begin(owner, self._port, self.studio.jobs.values(), site)
+        return site
 
     def _receive(self, seen: SeenRequest) -> Fault:
         """Record a request and return its fault."""
@@ -173,13 +212,23 @@ class Service:
 
     async def _respond(self, seen: SeenRequest) -> Reply:
         if seen.kind != "file":
-            return self.api.answer(seen, self.site, self.now())
+            reply = self.api.answer(seen, self.site, self.now())
+            await self._flush()  # whoever knows of a job must find it after a kill
+            return reply
         self.catch_up()
         image = self.studio.history.find(seen.target or "")
         if image is None:
             return replies.no_such_file()
         body = await self._gallery.png(image)
         return Reply(status=200, body=body, content_type="image/png")
+
+    def _submitted(self, job: Job) -> None:
+        self.keep(job)
+        self._set_timer(job)
+
+    def _ended(self, job: Job) -> None:
+        self.keep(job)
+        self._send_webhook(job)
 
     def _set_timer(self, job: Job) -> None:
         """Make sure that a webhook is sent on time, even if nobody polls."""

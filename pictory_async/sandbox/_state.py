@@ -7,7 +7,7 @@ import itertools
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -146,6 +146,22 @@ class Studio:
         self.jobs: dict[str, Job] = {}
         self.owner = self._new_id()
         self.history = History(self.owner)
+
+    def restore(self, owner: str, jobs: Iterable[Job]) -> None:
+        """Go on with the account and the jobs of an earlier process."""
+        self.owner, self.history = owner, History(owner)
+        for job in sorted(jobs, key=lambda job: job.submitted_at):
+            for _ in range(2):  # or a seed would give their ids to the next jobs
+                self._new_id()
+            self.jobs[job.job_id] = job
+            if job.state not in ENDED:
+                self._reserved += self._price(job)
+                heapq.heappush(self._due, (job.due_at, next(self._order), job))
+        ended = [job for job in self.jobs.values() if job.ended_at is not None]
+        for job in sorted(ended, key=lambda job: job.ended_at or 0):
+            if job.failure is None:
+                self.credits_used += job.model.credits
+                self.history.add(_image(job, job.ended_at or 0))
 
     @property
     def credits_left(self) -> Decimal | None:

@@ -109,6 +109,12 @@ def pictory(
     return run
 
 
+def standard_input(monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
+    """Make *text* the standard input of the next command."""
+    data = text if isinstance(text, bytes) else text.encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
 @pytest.fixture
 def spawn(service: Service) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the command in a process of its own, with pipes."""

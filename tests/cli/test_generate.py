@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from pictory_async.sandbox import Fault
+from tests.cli.conftest import standard_input
 
 FAST = ("--poll-every", "0.02")
 
@@ -120,7 +119,7 @@ def test_a_failed_download_is_not_an_image_lost(service, pictory) -> None:
 
 def test_reads_prompts_from_standard_input(service, pictory, monkeypatch) -> None:
     """A dash stands for its lines, except blank ones."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO("A lighthouse\n\n A red bicycle \n"))
+    standard_input(monkeypatch, "\ufeffA lighthouse\n\n A red bicycle \n")
 
     assert pictory("generate", "-", *FAST).code == 0
     prompts = [each["prompt"] for each in service.sandbox.submitted]
@@ -129,7 +128,7 @@ def test_reads_prompts_from_standard_input(service, pictory, monkeypatch) -> Non
 
 def test_no_prompts_on_standard_input_is_misuse(service, pictory, monkeypatch) -> None:
     """Empty input is more likely a mistake than intended."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    standard_input(monkeypatch, "\n")
 
     done = pictory("generate", "-")
 
@@ -180,7 +179,7 @@ def test_a_wrong_option_concerns_all_prompts(service, pictory) -> None:
 
 
 def test_an_undocumented_value_is_noted_once(service, pictory) -> None:
-    """The service is the judge, and the nearest documented value is named."""
+    """The service is the judge, and the documented value that is meant is named."""
     done = pictory("generate", "--model=seadream", "A lighthouse", "A cat", *FAST)
 
     assert done.err.count("note:") == 1

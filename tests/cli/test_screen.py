@@ -222,3 +222,36 @@ async def test_a_live_view_is_redrawn_while_it_is_open() -> None:
     # The last line is empty: that is where a terminal echoes ^C.
     assert "so far" in out.getvalue().replace("\r", "").split("\n")[0]
     assert out.getvalue().count("\n") > 0
+
+
+class Counter(LiveView[int]):
+    """A view of a number."""
+
+    number = 1
+
+    def render(self) -> Text:
+        """Return the number."""
+        return Text(f"frame {self.number}")
+
+    def ended(self, number: int) -> None:
+        """Print a number."""
+        self.print(Text(f"ended {number}"))
+
+    def summarize(self, lines) -> None:
+        """Show nothing."""
+
+
+async def test_what_has_ended_is_not_shown_in_progress_as_well() -> None:
+    """The frame below a line that is printed is that of this moment."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=40, height=10)
+    async with Counter(60.0, console) as view:
+        await asyncio.sleep(0)  # lets it draw the first frame
+        assert "frame 1" in out.getvalue()
+        view.number = 2
+
+        view.ended(1)
+
+    assert "ended 1" in out.getvalue()
+    assert "frame 2" in out.getvalue()
+    assert "frame 1" not in out.getvalue().partition("ended 1")[2]

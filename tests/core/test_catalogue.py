@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_documented_values_pass_in_silence(
     assert warnings_for(caplog, model=model, style=style, aspect_ratio="9:16") == []
 
 
-SENT_AS_GIVEN = "is not documented and is sent as given; the nearest documented value"
+SENT_AS_GIVEN = "is not documented and is sent as given;"
 
 
 @pytest.mark.parametrize(
@@ -79,34 +80,52 @@ SENT_AS_GIVEN = "is not documented and is sent as given; the nearest documented 
     [
         (
             {"model": "seedream4.0"},
-            f"model 'seedream4.0' {SENT_AS_GIVEN} is 'seedream3.0'",
+            f"model 'seedream4.0' {SENT_AS_GIVEN} is 'seedream3.0' meant?",
         ),
         (
             {"model": "nano-banana-pro"},
-            f"model 'nano-banana-pro' {SENT_AS_GIVEN} is 'nanobanana-pro'",
+            f"model 'nano-banana-pro' {SENT_AS_GIVEN} is 'nanobanana-pro' meant?",
         ),
-        ({"aspect_ratio": "16x9"}, f"aspect_ratio '16x9' {SENT_AS_GIVEN} is '16:9'"),
-        ({"style": "Cartoon"}, f"style 'Cartoon' {SENT_AS_GIVEN} is 'cartoon'"),
+        (
+            {"aspect_ratio": "16x9"},
+            f"aspect_ratio '16x9' {SENT_AS_GIVEN} is '16:9' meant?",
+        ),
+        (
+            {"aspect_ratio": "16 \u00d7 9"},
+            f"aspect_ratio '16 \u00d7 9' {SENT_AS_GIVEN} is '16:9' meant?",
+        ),
+        ({"style": "Cartonn"}, f"style 'Cartonn' {SENT_AS_GIVEN} is 'cartoon' meant?"),
         (
             {"model": "flux-schnell", "aspect_ratio": "9/16"},
-            f"aspect_ratio '9/16' {SENT_AS_GIVEN} is '9:16'",
+            f"aspect_ratio '9/16' {SENT_AS_GIVEN} is '9:16' meant?",
         ),
     ],
 )
 def test_an_undocumented_value_gives_one_warning(
     caplog: pytest.LogCaptureFixture, values: dict[str, str], message: str
 ) -> None:
-    """One record at WARNING names the value and the nearest documented one."""
+    """One record at WARNING names the value and the documented one that is near."""
     assert warnings_for(caplog, **values) == [message]
 
 
-def test_a_value_like_no_other_gets_a_suggestion_all_the_same(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    ("values", "documented"),
+    [
+        ({"style": "anime"}, STYLES),
+        ({"style": "???"}, STYLES),
+        ({"model": "dall-e-3"}, MODELS),
+        ({"aspect_ratio": "1:2"}, ("1:1", "16:9", "9:16")),
+        ({"aspect_ratio": "4:3"}, ("1:1", "16:9", "9:16")),
+        ({"aspect_ratio": "16:10"}, ("1:1", "16:9", "9:16")),
+    ],
+)
+def test_a_value_like_no_other_gets_all_that_are_documented(
+    caplog: pytest.LogCaptureFixture, values: dict[str, str], documented: Iterable[str]
 ) -> None:
-    """A documented value is named even where nothing is near."""
-    (message,) = warnings_for(caplog, style="???")
+    """Nothing is suggested that is not near."""
+    (message,) = warnings_for(caplog, **values)
 
-    assert message.rpartition(" is ")[2].strip("'") in STYLES
+    assert message.endswith(f"; documented are {', '.join(documented)}")
 
 
 def test_each_undocumented_value_gives_its_own_warning(

@@ -41,8 +41,9 @@ class Records(logging.Handler):
         self.seen: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.seen.append(record)
+        """Keep it, unless it is of the sandbox, which has a logger of its own."""
+        if record.name == "pictory_async":
+            self.seen.append(record)
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the fields of the records of one event."""

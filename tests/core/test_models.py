@@ -129,7 +129,7 @@ def test_unknown_options_are_refused_by_python() -> None:
 def test_an_undocumented_word_is_kept_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An undocumented value is sent; the log names the nearest documented one."""
+    """The service is the judge; the log names the value that may be meant."""
     with caplog.at_level(logging.DEBUG):
         request = ImageRequest(PROMPT, model="seedream4.0", style="cartoon")
 
@@ -139,8 +139,8 @@ def test_an_undocumented_word_is_kept_with_one_warning(
             "pictory_async",
             logging.WARNING,
             (
-                "model 'seedream4.0' is not documented and is sent as given; the "
-                "nearest documented value is 'seedream3.0'"
+                "model 'seedream4.0' is not documented and is sent as given; is "
+                "'seedream3.0' meant?"
             ),
         )
     ]

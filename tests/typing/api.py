@@ -48,6 +48,7 @@ from pictory_async import (
     JobTimeoutError,
     JournalError,
     JournalMismatchError,
+    JournalSummary,
     Limits,
     ModelInfo,
     NotFoundError,
@@ -67,6 +68,7 @@ from pictory_async import (
     TransportError,
     WrongLoopError,
     __version__,
+    read_journal,
 )
 from pictory_async.sandbox import (
     Behavior,
@@ -210,6 +212,10 @@ async def batch_api(session: PictorySession) -> None:
     assert_type(batch.progress, BatchProgress)
     assert_type(await batch.results(), list[BatchOutcome])
     await batch.aclose()
+    assert_type(read_journal("run.sqlite"), JournalSummary)
+    summary = read_journal(Path("run.sqlite"))
+    assert_type(summary.indices, frozenset[int])
+    assert_type(summary.credits_used + summary.credits_reserved, Decimal)
 
 
 async def webhook_api(session: PictorySession, app: web.Application) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from pictory_async.cli._batch.arguments import BatchArguments, OnUnknown
 from pictory_async.cli._batch.prompts import FORMATS, format_of
-from pictory_async.cli._batch.run import BatchArguments, OnUnknown, run_batch
+from pictory_async.cli._batch.run import run_batch
 from pictory_async.cli._options import (
     examples,
     folder_option,
@@ -96,7 +97,8 @@ def _credits(
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Count prompts and credits and report bad lines; send nothing.",
+    help="Count prompts and credits, also those paid for in earlier runs, and report "
+    "bad lines; send nothing.",
 )
 @request_options
 @sandbox_option
@@ -125,19 +127,23 @@ def batch_command(
     FILE is UTF-8 text:
       .txt          one prompt per line; there are no comments
       .csv, .tsv    the first line names the columns: prompt and any of model,
-                    aspect_ratio, style, reference_image_url and webhook
+                    aspect_ratio, style, reference_image_url, webhook and
+                    filename; commas, semicolons or tabs separate them
       .jsonl        one object per line, with the same names
       -             standard input, in the format of --format
 
     Blank lines are skipped. Options fill in what a line does not give. All lines are
-    checked first: if one is bad, its number is reported and nothing is sent.
+    checked first: if one is bad, its number is reported and nothing is sent. Other
+    columns are kept for the manifest. Prompts are known by the line of FILE on which
+    they begin.
 
     The journal makes it safe to stop: the same command continues where the last one
     stopped, pays for nothing twice, and retries what was not sent or not saved.
-    Prompts may be appended in between, but not edited.
+    Prompts may be appended in between, but not edited. A sandbox keeps its jobs beside
+    the journal, so that all of this can be tried without a key.
 
     The output folder receives the images, manifest.jsonl with one object per prompt,
-    and index.html, a contact sheet for any browser.
+    and index.html, a contact sheet for any browser. Both grow while the batch runs.
     """  # noqa: D301 - the backslash is click's: keep these lines
 
     def run() -> int:

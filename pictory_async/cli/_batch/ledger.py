@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
+from pictory_async.cli._batch.prompts import Row
 from pictory_async.cli._errors import error_data
 from pictory_async.cli._output import to_json
 from pictory_async.cli._text import one_line
@@ -28,26 +29,45 @@ Entry = Mapping[str, Any]
 # States of failed prompts from which another run can get an image and a file without
 # paying twice.
 _RETRYABLE: Final = frozenset({"completed", "in-progress", "not-sent"})
+# What every entry has that a sheet shows.
+_NEEDED: Final = frozenset({
+    "line",
+    "prompt",
+    "model",
+    "aspect_ratio",
+    "style",
+    "job_id",
+    "state",
+    "file",
+    "width",
+    "height",
+    "credits_used",
+    "error",
+})
 
 
-def entry_of(outcome: BatchOutcome, *, line: int, folder: Path) -> dict[str, Any]:
+def is_unsent(entry: Entry) -> bool:
+    """Return whether nothing was sent for a prompt, so that it has not failed."""
+    return bool(entry["state"] == "not-sent")
+
+
+def entry_of(outcome: BatchOutcome, *, row: Row, folder: Path) -> dict[str, Any]:
     """Return the manifest's entry of an outcome.
 
     Args:
         outcome: The outcome of a prompt.
-        line: Where the prompt begins in its file.
+        row: The prompt.
         folder: What the image's path is relative to, so that the folder can be moved.
     """
-    request, image = outcome.request, outcome.image
-    assert request is not None  # noqa: S101 - prompts were checked before
+    request, image = row.request, outcome.image
     return {
-        "index": outcome.index,
-        "line": line,
+        "line": row.line,
         "prompt": request.prompt,
         "model": request.model,
         "aspect_ratio": request.aspect_ratio,
         "style": request.style,
         "reference_image_url": request.reference_image_url,
+        "columns": dict(row.columns),
         "job_id": outcome.job_id,
         "state": _state(outcome),
         "file": _relative(outcome.path, folder) if outcome.path else None,
@@ -82,7 +102,7 @@ def _state(outcome: BatchOutcome) -> str:
 
 
 class Ledger:
-    """Entries that arrive in any order and are read in the order of their prompts.
+    """Entries that arrive in any order and are read in the order of their lines.
 
     Each is kept as its line of JSON: a tenth of the memory of its objects, and ready
     to be written.
@@ -91,17 +111,42 @@ class Ledger:
     def __init__(self) -> None:
         self._lines: dict[int, bytes] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Keep an entry."""
-        self._lines[entry["index"]] = f"{to_json(dict(entry))}\n".encode()
+    def add(self, entry: Entry) -> bytes:
+        """Keep an entry, in place of an earlier one; return it as a line of JSON."""
+        line = f"{to_json(dict(entry))}\n".encode()
+        self._lines[entry["line"]] = line
+        return line
 
-    def lines(self) -> Iterator[bytes]:
+    def recall(self, manifest: Iterable[bytes], rows: Iterable[Row]) -> None:
+        """Keep the entries of an earlier run that are about the same prompts.
+
+        A run that was killed may have left half a line, and more than one entry for a
+        prompt: the last one counts.
+        """
+        prompts = {row.line: row.request.prompt for row in rows}
+        for line in manifest:
+            entry = _read(line)
+            if entry and prompts.get(entry["line"]) == entry["prompt"]:
+                self._lines[entry["line"]] = line
+
+    def lines(self) -> list[bytes]:
         """Return each entry as a line of JSON, in the order of the prompts."""
-        return (self._lines[index] for index in sorted(self._lines))
+        return [self._lines[number] for number in sorted(self._lines)]
 
-    def entries(self) -> Iterator[Entry]:
-        """Return each entry, in the order of the prompts."""
-        return map(json.loads, self.lines())
+
+def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
+    """Yield the entries of a ledger's lines."""
+    for line in lines:
+        yield json.loads(line, parse_float=Decimal)
+
+
+def _read(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    complete = isinstance(entry, dict) and entry.keys() >= _NEEDED
+    return entry if complete and line.endswith(b"\n") else None
 
 
 class Totals:
@@ -111,16 +156,18 @@ class Totals:
         ended: Prompts that have ended.
         images: Prompts with an image.
         failed: Prompts with an error, even if only the file is missing.
+        unsent: Prompts that were not sent.
         unknown: Failed prompts that may have been paid for.
-        retryable: Failed prompts that the same command would try again.
+        retryable: Prompts without a file that the same command would try again.
         credits: The cost of the images, as far as the service named it.
         exact: Whether it named the cost of all of them.
-        causes: The errors by cause.
+        causes: The errors by cause, also those of prompts that were not sent.
         size: Width and height of the first image; None if there is none.
     """
 
     def __init__(self) -> None:
-        self.ended = self.images = self.failed = self.unknown = self.retryable = 0
+        self.ended = self.images = self.failed = self.unsent = 0
+        self.unknown = self.retryable = 0
         self.credits = Decimal(0)
         self.exact = True
         self.causes = Causes()
@@ -130,16 +177,23 @@ class Totals:
         """Count an entry."""
         self.ended += 1
         if entry["error"]:
-            self.failed += 1
+            unsent = is_unsent(entry)
+            self.unsent += unsent
+            self.failed += not unsent
             self.causes.add(entry["line"], entry["error"])
             self.unknown += entry["state"] == "unknown"
             self.retryable += entry["state"] in _RETRYABLE
         if entry["state"] == "completed":
             self._add_image(entry)
 
+    @property
+    def without(self) -> int:
+        """Prompts that have ended without an image and a file."""
+        return self.failed + self.unsent
+
     def _add_image(self, entry: Entry) -> None:
         self.images += 1
-        self.credits += entry["credits_used"] or 0
+        self.credits += Decimal(str(entry["credits_used"] or 0))
         self.exact = self.exact and entry["credits_used"] is not None
         if entry["width"] and entry["height"]:
             self.size = self.size or (entry["width"], entry["height"])

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import csv
-import io
+import difflib
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Final, TextIO
 
 import attrs
 
 from pictory_async import ImageRequest, InvalidRequestError
+from pictory_async.cli._batch.filenames import FileNames, stem
 from pictory_async.cli._errors import Misuse
+from pictory_async.cli._prompts import control_problem, open_text, text_problem
 
 FORMATS: Final = ("txt", "csv", "tsv", "jsonl")
-FIELDS: Final = (
+# The fields of a request, and the name of its file.
+FIELDS: Final[tuple[str, ...]] = (
     "prompt",
     "model",
     "aspect_ratio",
     "style",
     "reference_image_url",
     "webhook",
+    "filename",
 )
-_ALLOWED = ", ".join(FIELDS)
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# What the error handler "surrogateescape" makes of bytes that are not UTF-8.
-_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+_ALLOWED: Final = ", ".join(FIELDS)
 
 Defaults = Mapping[str, str | None]
-# The values of a line by field or, as text, what is wrong with it.
-_Fields = dict[str, Any] | str
-_Lines = Iterator[tuple[int, _Fields]]
+# The values of a line by name or, as text, what is wrong with it.
+_Values = dict[str, Any] | str
+_Lines = Iterator[tuple[int, _Values]]
 
 
 @attrs.frozen
@@ -41,10 +43,14 @@ class Row:
     Attributes:
         line: Where it begins in its file; the first line is 1.
         request: The request to send.
+        filename: The name for its image, without extension; None if it has none.
+        columns: The values that are not sent, by the name of their column.
     """
 
     line: int
     request: ImageRequest
+    filename: str | None = None
+    columns: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -85,61 +91,68 @@ def read_rows(
     Raises:
         Misuse: The file as a whole is unusable, such as one without a prompt column.
     """
-    start = source.read(2)
-    if start in _UTF_16:
-        raise Misuse("the file is UTF-16; save it as UTF-8")
-    text = io.TextIOWrapper(
-        io.BufferedReader(_Joined(start, source)),
-        encoding="utf-8-sig",
-        errors="surrogateescape",
-        newline="",
-    )
-    for line, fields in _READERS[kind](text):
-        yield _row(line, fields, defaults)
+    names = FileNames()
+    for line, values in _READERS[kind](open_text(source)):
+        yield _row(line, values, defaults, names)
 
 
-class _Joined(io.RawIOBase):
-    """The first bytes of a stream that cannot be rewound, then the rest of it."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self._start, self._rest = start, rest
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Read the next bytes, as many as a pipe has now."""
-        data, self._start = self._start, b""
-        if not data:
-            read = getattr(self._rest, "read1", self._rest.read)
-            data = read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _row(line: int, fields: _Fields, defaults: Defaults) -> Row | BadRow:
-    if isinstance(fields, str):
-        return BadRow(line, fields)
-    if unknown := fields.keys() - set(FIELDS):
-        return BadRow(line, f"{_unknown(unknown)}; allowed are {_ALLOWED}")
-    if undecoded := [name for name, value in fields.items() if _undecoded(value)]:
-        return BadRow(line, f"{undecoded[0]}: is not UTF-8 text")
-    given = {name: value for name, value in fields.items() if value is not None}
-    if "prompt" not in given:
-        return BadRow(line, "prompt: is missing")
+def _row(
+    line: int, values: _Values, defaults: Defaults, names: FileNames
+) -> Row | BadRow:
+    if isinstance(values, str):
+        return BadRow(line, values)
+    given = {name: value for name, value in values.items() if value is not None}
+    sent = {name: given.pop(name) for name in FIELDS if name in given}
+    if problem := _problem(line, sent, given, names):
+        return BadRow(line, problem)
+    filename = sent.pop("filename", None)
     try:
-        return Row(line, ImageRequest(**{**defaults, **given}))
+        request = ImageRequest(**{**defaults, **sent})
     except InvalidRequestError as error:
         return BadRow(line, f"{error.field}: {error.reason}")
+    return Row(line, request, None if filename is None else stem(filename), given)
 
 
-def _undecoded(value: object) -> bool:
-    return isinstance(value, str) and _NOT_UTF_8.search(value) is not None
+def _problem(
+    line: int, sent: Mapping[str, Any], others: Mapping[str, Any], names: FileNames
+) -> str | None:
+    """Return what is wrong with the values of a line; None if nothing is found."""
+    if misspelt := _misspelt(others, sent):
+        return misspelt
+    for name, value in itertools.chain(sent.items(), others.items()):
+        if isinstance(value, str) and (problem := control_problem(value)):
+            return f"{name}: {problem}"
+    if "prompt" not in sent:
+        return "prompt: is missing"
+    filename = sent.get("filename")
+    if not isinstance(filename, str | None):
+        return f"filename: must be a string, not {type(filename).__name__}"
+    problem = names.problem(line, filename)
+    return problem and f"filename: {problem}"
 
 
-def _unknown(names: set[str]) -> str:
-    return "unknown " + ", ".join(f"{name!r:.40}" for name in sorted(names))
+# --- names of columns -------------------------------------------------------------
+
+
+def _field(name: str) -> str:
+    """Return the field that is meant by "Aspect Ratio" or "aspectRatio", or *name*."""
+    return _BY_LETTERS.get(_letters(name), name)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+_BY_LETTERS: Final = {_letters(name): name for name in FIELDS}
+
+
+def _misspelt(others: Iterable[str], known: Iterable[str]) -> str | None:
+    """Return which of the other names is a misspelt field that is not there."""
+    missing = [name for name in FIELDS if name not in known]
+    for name in others:
+        if near := difflib.get_close_matches(_letters(name), missing, 1, cutoff=0.8):
+            return f"unknown {name!r:.40}: is {near[0]} meant? Allowed are {_ALLOWED}"
+    return None
 
 
 # --- one function for each format -------------------------------------------------
@@ -148,20 +161,24 @@ def _unknown(names: set[str]) -> str:
 def _txt(text: TextIO) -> _Lines:
     # No line is a comment: a prompt may begin with anything.
     for number, line in enumerate(text, start=1):
-        if prompt := line.strip():
+        if problem := text_problem(line):
+            yield number, problem
+        elif prompt := line.strip():
             yield number, {"prompt": prompt}
 
 
 def _jsonl(text: TextIO) -> _Lines:
     for number, line in enumerate(text, start=1):
         if line.strip():
-            yield number, _object(line)
+            yield number, text_problem(line) or _object(line.rstrip())
 
 
-def _object(line: str) -> _Fields:
+def _object(line: str) -> _Values:
     try:
-        value = json.loads(line, object_pairs_hook=_unique_names)
+        value = json.loads(line, object_pairs_hook=_by_field)
     except json.JSONDecodeError as error:
+        if error.pos >= len(line):
+            return f"ends too early, at column {error.colno}: {error.msg}"
         return f"is not JSON: {error.msg} (column {error.colno})"
     except (ValueError, RecursionError) as error:
         return f"is not usable JSON: {error}"
@@ -170,26 +187,50 @@ def _object(line: str) -> _Fields:
     return value
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
+def _by_field(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = {_field(name): value for name, value in pairs}
     if len(fields) != len(pairs):
         raise ValueError("a name occurs twice")
     return fields
 
 
-def _csv(text: TextIO, *, delimiter: str = ",") -> _Lines:
-    records = _records(csv.reader(text, delimiter=delimiter, strict=True))
-    _, header = next(records, (1, []))
-    names = _columns(header)
+# The separator of a file, and those that are tried if the first line has no prompt
+# column with it: Excel takes a semicolon where a comma is the decimal sign.
+_SEPARATORS: Final = {"csv": ",;\t", "tsv": "\t,;"}
+# Excel's own line, before the names of the columns.
+_NAMED_SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[,;\t]*\s*', re.IGNORECASE)
+
+
+def _csv(text: TextIO, *, separators: str = _SEPARATORS["csv"]) -> _Lines:
+    first = next(text, "")
+    skipped = 0
+    if named := _NAMED_SEPARATOR.fullmatch(first):
+        separators, skipped, first = named[1], 1, next(text, "")
+    if problem := text_problem(first):
+        raise Misuse(f"line {1 + skipped}: {problem}")
+    delimiter = _separator(first, separators)
+    lines = itertools.chain([first], text)
+    records = _records(csv.reader(lines, delimiter=delimiter, strict=True))
+    _, header = next(records, (1, list[str]()))
+    names = _columns(header, 1 + skipped, separators)
     for line, record in records:
         if isinstance(record, str):
-            yield line, record
+            yield line + skipped, record
         elif any(record):
-            yield line, _by_name(names, record)
+            yield line + skipped, _by_name(names, record)
 
 
 def _tsv(text: TextIO) -> _Lines:
-    return _csv(text, delimiter="\t")
+    return _csv(text, separators=_SEPARATORS["tsv"])
+
+
+def _separator(header: str, separators: str) -> str:
+    """Return the separator with which a line names a prompt column, else the first."""
+    for separator in separators:
+        cells = header.split(separator)
+        if any(_field(cell.strip(' "\r\n')) == "prompt" for cell in cells):
+            return separator
+    return separators[0]
 
 
 def _records(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
@@ -197,43 +238,58 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
     while True:
         line = reader.line_num + 1
         try:
-            record = next(reader)
+            record = [cell.strip() for cell in next(reader)]
         except StopIteration:
             return
         except csv.Error as error:
             yield line, f"its quotes are malformed: {error}"
         else:
-            yield line, [cell.strip() for cell in record]
+            yield line, record
 
 
-def _columns(header: list[str] | str) -> list[str]:
-    """Return the names of the columns.
+def _columns(header: list[str] | str, line: int, separators: str) -> list[str]:
+    """Return the names of the columns, less the empty ones that Excel leaves behind.
 
     Raises:
-        Misuse: The first line does not name them.
+        Misuse: The line does not name them.
     """
     if isinstance(header, str):
-        raise Misuse(f"line 1: {header}")
-    if unknown := set(header) - set(FIELDS):
+        raise Misuse(f"line {line}: {header}")
+    names = [_field(cell) for cell in header]
+    while names and not names[-1]:
+        names.pop()
+    # A table of pandas has its index in a first column without a name.
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    if misspelt := _misspelt([n for n in names if n not in FIELDS], names):
+        raise Misuse(f"line {line}: {misspelt}")
+    if "prompt" not in names or len(set(names)) != len(names):
         raise Misuse(
-            f"line 1: {_unknown(unknown)} among the column names; "
-            f"allowed are {_ALLOWED}"
+            f"line {line}: must name the columns, each once, and prompt among them, "
+            f"separated by {_spelled(separators)}; allowed are {_ALLOWED}, and others "
+            "that are not sent"
         )
-    if "prompt" not in header or len(set(header)) != len(header):
-        raise Misuse(
-            "line 1: must name the columns, each once, and prompt among them; "
-            f"allowed are {_ALLOWED}"
-        )
-    return header
+    return names
 
 
-def _by_name(names: list[str], record: list[str]) -> _Fields:
-    if len(record) > len(names):
+def _spelled(separators: str) -> str:
+    words = {",": "commas", ";": "semicolons", "\t": "tabs"}
+    return " or ".join(words.get(each, repr(each)) for each in separators)
+
+
+def _by_name(names: list[str], record: list[str]) -> _Values:
+    cells = len(record)
+    while cells > len(names) and not record[cells - 1]:
+        cells -= 1
+    if cells > len(names):
         return (
-            f"has {len(record)} cells for {len(names)} columns; "
+            f"has {cells} cells for {len(names)} columns; "
             "quote a cell that contains the separator"
         )
-    return {name: cell or None for name, cell in zip(names, record, strict=False)}
+    values = dict(zip(names, record, strict=False))
+    for name, cell in values.items():
+        if problem := text_problem(cell):
+            return f"{name}: {problem}"
+    return {name: cell or None for name, cell in values.items()}
 
 
 _READERS: Final[Mapping[str, Callable[[TextIO], _Lines]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pictory_async import BatchProgress
-from pictory_async.cli._batch.ledger import Entry
+from pictory_async.cli._batch.ledger import Entry, is_unsent
 from pictory_async.cli._batch.rate import Rate, duration
-from pictory_async.cli._batch.views import BatchLines, failure_line
+from pictory_async.cli._batch.views import BatchLines, FailureLines
 from pictory_async.cli._items import View
 from pictory_async.cli._log import LogHandler
 from pictory_async.cli._output import can_redraw, stderr
@@ -50,6 +50,7 @@ class RunStatus:
         in_flight: Returns the number of jobs in progress.
         ceiling: The most credits it may use, if there is a limit.
         resumed: Whether it continues an earlier run.
+        there: Files of earlier runs.
     """
 
     total: int
@@ -59,12 +60,13 @@ class RunStatus:
     in_flight: Callable[[], int]
     ceiling: Decimal | None = None
     resumed: bool = False
+    there: Container[str] = ()
 
 
 def make_view(status: RunStatus, *, json: bool, verbose: bool) -> View[Entry]:
     """Return a view that suits standard output: a screen for people, else lines."""
     if json or verbose or not can_redraw(sys.stdout):
-        return BatchLines(status.folder, json=json)
+        return BatchLines(status.folder, json=json, there=status.there)
     return BatchScreen(status)
 
 
@@ -88,7 +90,8 @@ class BatchScreen(LiveView[Entry]):
         self._started = clock()
         self._rate = Rate(self._started, resumed=status.resumed)
         self._recent: deque[Entry] = deque(maxlen=_RECENT)
-        self._err = stderr()
+        self._failures = FailureLines(stderr())
+        self._unsent = 0
 
     # --- events -------------------------------------------------------------------
 
@@ -96,8 +99,9 @@ class BatchScreen(LiveView[Entry]):
         """Show that a prompt has ended."""
         self._rate.add(self._clock())
         self._recent.append(entry)
+        self._unsent += is_unsent(entry)
         if entry["error"] and not sys.stderr.isatty():
-            self._err.write(failure_line(entry))
+            self._failures.write(entry)
 
     def summarize(self, lines: Iterable[str]) -> None:
         """Print the summary, its first line in bold."""
@@ -123,7 +127,7 @@ class BatchScreen(LiveView[Entry]):
 
     def _last(self) -> list[Entry]:
         """Return what ended last, as far as there is room below the figures."""
-        figures = -(-_FIGURES // self._pairs_per_row)
+        figures = -(-(_FIGURES + bool(self._unsent)) // self._pairs_per_row)
         room = self.console.height - figures - _OTHER_LINES
         return list(self._recent)[-room:] if room > 0 else []
 
@@ -165,15 +169,21 @@ class BatchScreen(LiveView[Entry]):
         ceiling = self._status.ceiling
         yield _figure("ceiling", "none" if ceiling is None else f"{ceiling:,f}")
         yield _figure("in flight", f"{self._status.in_flight():,}")
-        yield _figure("failed", f"{now.failed:,}", "red" if now.failed else "")
+        failed = now.failed - self._unsent  # to the library, both are errors
+        yield _figure("failed", f"{failed:,}", "red" if failed else "")
         yield _figure("unknown", f"{now.unknown:,}", "red" if now.unknown else "")
+        if self._unsent:
+            yield _figure("not sent", f"{self._unsent:,}", "yellow")
 
     def _line(self, entry: Entry) -> Text:
-        if error := entry["error"]:
+        if is_unsent(entry):
+            mark, text = ("-", "yellow"), "not sent: "
+            text += entry["error"]["message"]
+        elif error := entry["error"]:
             mark, text = ("x" if self.ascii_only else "✗", "red"), error["message"]
         else:
             mark, text = ("+" if self.ascii_only else "✓", "green"), entry["prompt"]
-        line = Text.assemble("  ", mark, (f" {entry['line']:>6} ", "dim"))
+        line = Text.assemble("  ", mark, (f" line {entry['line']:<6} ", "dim"))
         line.append(one_line(text, limit=200))
         line.no_wrap, line.overflow = True, "ellipsis"
         return line

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import attrs
 
-from pictory_async.cli._batch.ledger import Cause, Entry, Totals
+from pictory_async.cli._batch.ledger import Cause, Entry, Totals, is_unsent
 from pictory_async.cli._text import cost, count, one_line
 
 _POLICY: Final = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
@@ -34,12 +34,14 @@ class Heading:
         made: When the sheet was made (aware).
         total: The number of prompts; more than have ended if it was interrupted.
         totals: What the entries come to.
+        running: Whether the batch goes on, or was killed.
     """
 
     source: str
     made: datetime
     total: int
     totals: Totals
+    running: bool = False
 
 
 def contact_sheet(heading: Heading, entries: Iterable[Entry]) -> Iterator[str]:
@@ -79,12 +81,20 @@ def _facts(heading: Heading) -> str:
     totals = heading.totals
     facts = [
         cost(totals.credits, exact=totals.exact),
-        count(totals.failed, "failure") if totals.failed else "",
+        *_problems(totals),
         f"{heading.made:%Y-%m-%d %H:%M %Z}",
     ]
     if totals.ended < heading.total:
-        facts.insert(0, f"interrupted after {totals.ended:,} of {heading.total:,}")
-    return " · ".join(_text(fact) for fact in facts if fact)
+        ended = f"{totals.ended:,} of {heading.total:,}"
+        so_far = f"{ended} so far" if heading.running else f"interrupted after {ended}"
+        facts.insert(0, so_far)
+    return " · ".join(_text(fact) for fact in facts)
+
+
+def _problems(totals: Totals) -> list[str]:
+    failures = count(totals.failed, "failure") if totals.failed else ""
+    unsent = f"{totals.unsent:,} not sent" if totals.unsent else ""
+    return [each for each in (failures, unsent) if each]
 
 
 def _ratio(totals: Totals) -> float:
@@ -93,9 +103,10 @@ def _ratio(totals: Totals) -> float:
 
 
 def _causes(totals: Totals) -> Iterator[str]:
-    if totals.failed:
-        yield '<details class="causes"><summary>'
-        yield f"{count(totals.failed, 'failure')} by cause</summary>\n<ul>\n"
+    if totals.without:
+        kind = "causes" if totals.failed else "causes unsent"
+        yield f'<details class="{kind}"><summary>'
+        yield f"{' and '.join(_problems(totals))}, by cause</summary>\n<ul>\n"
         yield from map(_cause, totals.causes)
         yield "</ul></details>\n"
 
@@ -112,18 +123,21 @@ def _cause(cause: Cause) -> str:
 
 def _bar(totals: Totals) -> Iterator[str]:
     """Yield the filter; the style sheet is enough to make it work."""
-    if not totals.failed:
+    if not totals.without:
         return
     yield '<form class="bar">\n'
     choices = {
-        "everything": f"All {totals.ended:,}",
-        "only-images": f"Without failures {totals.ended - totals.failed:,}",
-        "only-failed": f"Failures {totals.failed:,}",
+        "everything": ("All", totals.ended),
+        "only-images": ("Images", totals.ended - totals.without),
+        "only-failed": ("Failures", totals.failed),
+        "only-unsent": ("Not sent", totals.unsent),
     }
-    for name, text in choices.items():
+    for name, (word, number) in choices.items():
+        if not number:
+            continue
         checked = " checked" if name == "everything" else ""
         radio = f'<input type="radio" name="show" id="{name}"{checked}>'
-        yield f"<label>{radio}{text}</label>\n"
+        yield f"<label>{radio}{word} {number:,}</label>\n"
     yield "</form>\n"
 
 
@@ -131,7 +145,7 @@ def _bar(totals: Totals) -> Iterator[str]:
 
 
 def _figure(entry: Entry) -> str:
-    kind = "failed" if entry["error"] else "image"
+    kind = "unsent" if is_unsent(entry) else "failed" if entry["error"] else "image"
     return (
         f'<figure class="{kind}" id="line-{entry["line"]:d}">'
         f"{_picture(entry)}<figcaption>{_prompt(entry)}"
@@ -144,7 +158,7 @@ def _picture(entry: Entry) -> str:
         error: dict[str, Any] = entry["error"] or {"message": ""}
         state = "not saved" if entry["state"] == "completed" else entry["state"]
         return (
-            f'<div class="mat why"><b>{_text(state)}</b>'
+            f'<div class="mat why"><b>{_text(state).replace("-", " ")}</b>'
             f"<small>{escape(one_line(error['message'], limit=300))}</small></div>"
         )
     address = escape(quote(entry["file"]))
@@ -163,7 +177,7 @@ def _prompt(entry: Entry) -> str:
 
 
 def _about(entry: Entry) -> str:
-    size = f"{entry['width']}x{entry['height']}" if entry["width"] else ""
+    size = f"{entry['width']} \u00d7 {entry['height']}" if entry["width"] else ""
     used = entry["credits_used"]
     facts = (
         f"line {entry['line']}",
@@ -173,8 +187,9 @@ def _about(entry: Entry) -> str:
         "" if used is None else count(Decimal(str(used)), "credit"),
         entry["job_id"] if entry["error"] else "",
     )
-    # Lines break between facts, not inside them.
-    return " · ".join(_text(each).replace(" ", "&nbsp;") for each in facts if each)
+    # Lines break after the dot behind a fact: neither inside a fact nor before a dot.
+    texts = [_text(each).replace(" ", "&nbsp;") for each in facts if each]
+    return "&nbsp;· ".join(texts)
 
 
 # --- style ------------------------------------------------------------------------
@@ -184,12 +199,13 @@ _STYLE: Final = """
   color-scheme: light dark;
   --page: #f6f6f4; --card: #fff; --edge: #dededa; --text: #1d1d1b; --soft: #63635e;
   --mat: #ecece8; --link: #0b5cad; --bad: #a3261b; --bad-mat: #fbeceb;
+  --unsent: #7a4d00; --unsent-mat: #fbf1dc;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #161615; --card: #20201f; --edge: #353532; --text: #ececea;
     --soft: #a3a39d; --mat: #2a2a28; --link: #7cb8f5; --bad: #ff9c92;
-    --bad-mat: #34211f;
+    --bad-mat: #34211f; --unsent: #f0b95b; --unsent-mat: #322817;
   }
 }
 * { box-sizing: border-box; }
@@ -202,7 +218,8 @@ a { color: var(--link); }
 header, .bar, main, footer {
   max-width: 1800px; margin: 0 auto; padding: 0 1.25rem;
 }
-header { padding-top: 1.5rem; }
+header { padding-top: 1.5rem; padding-bottom: 1rem; }
+header:has(+ .bar) { padding-bottom: 0; }
 h1 { margin: 0; font-size: 1.5rem; line-height: 1.2; overflow-wrap: anywhere; }
 header p, footer { color: var(--soft); }
 header p { margin: .3rem 0 0; overflow-wrap: anywhere; }
@@ -211,6 +228,7 @@ header p { margin: .3rem 0 0; overflow-wrap: anywhere; }
   border-radius: 10px; background: var(--card);
 }
 .causes summary { cursor: pointer; color: var(--bad); font-weight: 600; }
+.causes.unsent summary { color: var(--unsent); }
 .causes ul { margin: .5rem 0 .2rem; padding-left: 1.2rem; }
 .causes li { margin: .35rem 0; overflow-wrap: anywhere; }
 .causes span { color: var(--soft); }
@@ -227,9 +245,9 @@ header p { margin: .3rem 0 0; overflow-wrap: anywhere; }
   background: var(--text); border-color: var(--text); color: var(--page);
 }
 .bar label:has(:focus-visible) { outline: 2px solid var(--link); outline-offset: 2px; }
-body:has(#only-images:checked) .failed, body:has(#only-failed:checked) .image {
-  display: none;
-}
+body:has(#only-images:checked) figure:not(.image),
+body:has(#only-failed:checked) figure:not(.failed),
+body:has(#only-unsent:checked) figure:not(.unsent) { display: none; }
 main {
   display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
@@ -249,6 +267,8 @@ figure:target { outline: 3px solid var(--link); }
   padding: 1rem; background: var(--bad-mat); overflow-wrap: anywhere;
 }
 .why b { color: var(--bad); }
+.unsent .why { background: var(--unsent-mat); }
+.unsent .why b { color: var(--unsent); }
 .why small { color: var(--text); font-size: .85rem; }
 figcaption { padding: .6rem .8rem .7rem; }
 .prompt { margin: 0; overflow-wrap: anywhere; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pictory_async import ImageRequest
+from pictory_async import ImageRequest, JournalSummary
 from pictory_async.cli._batch.estimate import (
     estimate_data,
     estimate_lines,
@@ -40,6 +40,27 @@ def test_counts_prompts_and_credits_by_model() -> None:
         "estimated cost: at least 3.2 credits; nothing was sent",
     ]
     assert estimate_data(estimate)["models"]["tomorrow's"]["estimated_credits"] is None
+
+
+def test_what_is_recorded_is_not_to_be_paid_again() -> None:
+    """It is counted by the place among the prompts; unknown ones may be charged."""
+    journal = JournalSummary(
+        indices=frozenset({0, 2}),
+        credits_used=Decimal(2),
+        credits_reserved=Decimal("0.6"),
+    )
+
+    estimate = make_estimate(ROWS[:4], lambda _: None, recorded=journal.indices)
+
+    assert (estimate.recorded, estimate.left) == (2, Decimal("0.6"))
+    lines = [" ".join(line.split()) for line in estimate_lines(estimate, journal)]
+    total = "estimated cost: 3.2 credits, of which 0.6 credits are still to pay"
+    assert lines[-3:] == [
+        "sent by earlier runs 2 2 credits, and 0.6 credits that may be charged",
+        "left to send 1 0.6 credits",
+        f"{total}; nothing was sent",
+    ]
+    assert estimate_data(estimate, journal)["credits_reserved"] == Decimal("0.6")
 
 
 def test_a_ceiling_needs_prices() -> None:

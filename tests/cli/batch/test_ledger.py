@@ -20,7 +20,14 @@ from pictory_async import (
     SubmissionUnknownError,
     TransportError,
 )
-from pictory_async.cli._batch.ledger import Causes, Ledger, Totals, entry_of
+from pictory_async.cli._batch.ledger import (
+    Causes,
+    Ledger,
+    Totals,
+    entry_of,
+    read_entries,
+)
+from pictory_async.cli._batch.prompts import Row
 
 REQUEST = ImageRequest("A lighthouse", model="flux-schnell", webhook="https://a.b/c")
 IMAGE = GeneratedImage(
@@ -33,9 +40,10 @@ IMAGE = GeneratedImage(
 
 
 def entry(index: int = 0, **outcome: object) -> dict[str, object]:
-    """Return the entry of an outcome, on line 7 of its file."""
+    """Return the entry of an outcome, the first one on line 7 of its file."""
     ended = BatchOutcome(index=index, request=REQUEST, **outcome)
-    return entry_of(ended, line=7, folder=Path("out"))
+    row = Row(7 + index, REQUEST, columns={"id": "x7"})
+    return entry_of(ended, row=row, folder=Path("out"))
 
 
 def test_an_entry_has_all_but_secrets() -> None:
@@ -43,13 +51,13 @@ def test_an_entry_has_all_but_secrets() -> None:
     made = entry(3, job_id="j1", image=IMAGE, path=Path("out/000003-j1.png"))
 
     assert made == {
-        "index": 3,
-        "line": 7,
+        "line": 10,
         "prompt": "A lighthouse",
         "model": "flux-schnell",
         "aspect_ratio": None,
         "style": None,
         "reference_image_url": None,
+        "columns": {"id": "x7"},
         "job_id": "j1",
         "state": "completed",
         "file": "000003-j1.png",
@@ -91,12 +99,15 @@ def test_counts_what_a_batch_came_to() -> None:
     assert totals.exact
     totals.add(entry(image=GeneratedImage(job_id="j3", url="https://a.example/y")))
 
-    assert (totals.ended, totals.images, totals.failed) == (5, 3, 3)
-    assert (totals.unknown, totals.retryable) == (1, 1)
+    totals.add(entry(error=BudgetExceededError()))
+
+    assert (totals.ended, totals.images, totals.failed) == (6, 3, 3)
+    assert (totals.unsent, totals.without) == (1, 4)
+    assert (totals.unknown, totals.retryable) == (1, 2)
     assert totals.credits == Decimal("1.2")
     assert not totals.exact
     assert totals.size == (1280, 720)
-    assert len(list(totals.causes)) == 3
+    assert len(list(totals.causes)) == 4
 
 
 def test_entries_are_read_in_the_order_of_the_prompts() -> None:
@@ -105,10 +116,38 @@ def test_entries_are_read_in_the_order_of_the_prompts() -> None:
     for index in (2, 0, 5):
         ledger.add(entry(index, image=IMAGE))
 
-    assert [each["index"] for each in ledger.entries()] == [0, 2, 5]
-    lines = list(ledger.lines())
-    assert [json.loads(line)["credits_used"] for line in lines] == [0.6] * 3
+    lines = ledger.lines()
+    entries = list(read_entries(lines))
+    assert [each["line"] for each in entries] == [7, 9, 12]
+    assert [each["credits_used"] for each in entries] == [Decimal("0.6")] * 3
     assert all(line.endswith(b"\n") for line in lines)
+
+
+def test_entries_of_an_earlier_run_stay_until_there_are_new_ones() -> None:
+    """The last line for a prompt counts; what is cut or of other prompts does not."""
+    rows = [Row(7, REQUEST), Row(8, ImageRequest("A cat on a roof"))]
+    earlier, other = Ledger(), Ledger()
+    first = earlier.add(entry(error=JobTimeoutError(job_id="j1")))
+    last = earlier.add(entry(job_id="j1", image=IMAGE))
+    manifest = [first, last, other.add(entry(1)), b"[]\n", b"{}\n", b"odd\n", last[:-1]]
+    ledger = Ledger()
+
+    ledger.recall(manifest, rows)
+
+    assert ledger.lines() == [last]
+    new = ledger.add(entry(error=JobFailedError(job_id="j1", code="X")))
+    assert ledger.lines() == [new]
+
+
+def test_an_entry_is_readable_and_harmless() -> None:
+    """All of Unicode is written as it is, except for what could steer a terminal."""
+    row = Row(1, ImageRequest("猫 \u200d\U0001f431 \x9b \u202e é"))
+    made = entry_of(BatchOutcome(index=0), row=row, folder=Path())
+
+    line = Ledger().add(made).decode()
+
+    assert '"猫 \u200d\U0001f431 \\u009b \\u202e é"' in line
+    assert json.loads(line)["prompt"] == row.request.prompt
 
 
 def failure(kind: str = "JobFailedError", **details: object) -> dict[str, object]:

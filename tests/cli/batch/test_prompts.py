@@ -66,13 +66,14 @@ def test_csv_has_named_columns() -> None:
 
 
 def test_every_field_of_a_request_is_a_column() -> None:
-    """In a tsv file the separator is a tab."""
+    """In a tsv file the separator is a tab; the last column names the file."""
     values = ["A cat", "m1", "4:3", "odd", "https://a.example/b", "https://a.example"]
-    data = "\t".join(FIELDS) + "\n" + "\t".join(values)
+    data = "\t".join(FIELDS) + "\n" + "\t".join([*values, "cat.png"])
 
     (row,) = read(data, "tsv")
 
-    assert [getattr(row.request, name) for name in FIELDS] == values
+    assert [getattr(row.request, name) for name in FIELDS[:-1]] == values
+    assert (row.filename, row.columns) == ("cat", {})
 
 
 def test_jsonl_is_an_object_a_line() -> None:
@@ -92,11 +93,21 @@ def test_jsonl_is_an_object_a_line() -> None:
     [
         ("[]", "must be a JSON object"),
         ("{nope", "is not JSON: Expecting property name"),
+        ('{"prompt": "A cat"', "ends too early, at column 19: Expecting ',' delim"),
+        ('  {"prompt": ', "ends too early, at column 13: Expecting value"),
+        ('{"prompt": "A cat}', "is not JSON: Unterminated string starting at (col"),
+        ("{", "ends too early, at column 2: Expecting property name"),
+        ('{"prompt": "A cat",}', "is not JSON: "),
+        ('{"prompt": "A \0 cat"}', "has NUL characters; probably it is UTF-16"),
+        ('{"prompt": "A \\u0000 cat"}', "prompt: has the control character U+0000; "),
+        ('{"prompt": "A cat", "id": "\\u001b"}', "id: has the control character U+00"),
+        ('{"prompt": "A cat", "filename": 7}', "filename: must be a string, not int"),
         ('{"prompt": "A cat", "prompt": "A dog"}', "a name occurs twice"),
         ("[" * 100_000, "is not usable JSON"),
         ('{"model": "m"}', "prompt: is missing"),
         ('{"prompt": 5}', "prompt: must be a string, not int"),
-        ('{"prompt": "A cat", "promt": 1}', "unknown 'promt'; allowed are prompt, mo"),
+        ('{"promt": "A cat"}', "unknown 'promt': is prompt meant? Allowed are promp"),
+        ('{"prompt": "A cat", "modle": 1}', "unknown 'modle': is model meant? Allow"),
         ('{"prompt": "A cat", "model": ["m"]}', "model: must be a non-empty string"),
         ('{"prompt": "A cat", "webhook": "here"}', "webhook: must be an absolute"),
         ('{"prompt": "\\ud800 cats"}', "prompt: must be valid Unicode"),
@@ -118,7 +129,9 @@ def test_a_bad_object_says_what_is_allowed(line, expected) -> None:
         ('"A cat', "its quotes are malformed"),
         ("cat,m", "prompt: must be 5 to 5,000 characters, this one has 3"),
         (",m", "prompt: is missing"),
-        (b"A c\xe4t,m", "prompt: is not UTF-8 text"),
+        (b"A c\xe4t,m", "prompt: is not UTF-8 text; probably it is Windows-1252"),
+        ("A\0 \0c\0a\0t\0,m", "prompt: has NUL characters; probably it is UTF-16"),
+        ("A \x1bcat,m", "prompt: has the control character U+001B"),
     ],
 )
 def test_a_bad_record_says_what_is_allowed(record, expected) -> None:
@@ -149,9 +162,14 @@ def test_a_bad_line_does_not_hide_the_next() -> None:
         ("", "must name the columns"),
         ("model\n", "must name the columns"),
         ("prompt,prompt\n", "each once"),
-        ("prompt,Model\n", "unknown 'Model' among the column names; allowed are"),
+        ("prompt,Model,model\n", "each once"),
+        ("prompt,notes,notes\n", "each once"),
+        ("prompt,modell\n", "line 1: unknown 'modell': is model meant\\? Allowed"),
+        ("text;id\n", "line 1: must name .* by commas or semicolons or tabs; allowed"),
+        ("sep=|\ntext|id\n", "line 2: must name .* by '\\|'; allowed"),
+        (b"prompt;Gr\xf6\xdfe\n", "line 1: is not UTF-8 .* Windows-1252"),
         ('"prompt\n', "its quotes are malformed"),
-        ("prompt\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("prompt\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
     ],
 )
 def test_a_file_without_usable_columns_is_refused(data, expected) -> None:
@@ -197,3 +215,54 @@ def test_reads_no_further_than_needed() -> None:
     rows = read_rows(io.BufferedReader(Endless()), "txt", {})
 
     assert [next(rows).line for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ("Prompt;Aspect Ratio\r\nA cat, asleep;16:9\r\n", "csv"),
+        ("sep=;\r\nPrompt;Aspect Ratio\r\nA cat, asleep;16:9\r\n", "csv"),
+        ('"sep=;"\nPROMPT;aspect-ratio\nA cat, asleep;16:9\n', "csv"),
+        ("sep=|\nprompt|aspectRatio\nA cat, asleep|16:9\n", "csv"),
+        ("prompt\tAspect ratio\nA cat, asleep\t16:9\n", "csv"),
+        ("prompt;aspect_ratio\nA cat, asleep;16:9\n", "tsv"),
+        ('prompt,aspect_ratio\n"A cat, asleep",16:9\n', "tsv"),
+        ('\ufeff"Prompt","Aspect Ratio",,,\n"A cat, asleep",16:9,,,,,\n,,,\n', "csv"),
+        ('{"Prompt": "A cat, asleep", "aspectRatio": "16:9"}', "jsonl"),
+    ],
+)
+def test_reads_what_spreadsheets_write(data, kind) -> None:
+    """Separators are found, names may be spelt freely, empty columns are dropped."""
+    (row,) = read(data, kind)
+
+    assert row.request == ImageRequest("A cat, asleep", aspect_ratio="16:9")
+    assert row.columns == {}
+    assert row.line == data.count("\n", 0, data.index("A cat")) + 1
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "columns"),
+    [
+        ("id,prompt,Notes\n7,A cat,\n", "csv", {"id": "7"}),
+        (",prompt\n0,A cat\n", "csv", {"column 1": "0"}),
+        (
+            '{"prompt": "A cat", "id": 7, "tags": ["a"]}',
+            "jsonl",
+            {"id": 7, "tags": ["a"]},
+        ),
+    ],
+)
+def test_other_columns_are_kept_and_not_sent(data, kind, columns) -> None:
+    """They are a user's own, such as the key of a table."""
+    (row,) = read(data, kind)
+
+    assert row.request == ImageRequest("A cat")
+    assert row.columns == columns
+
+
+def test_a_comma_in_a_prompt_is_not_taken_for_an_empty_column() -> None:
+    """A part of the prompt would be lost, and the rest paid for."""
+    number, text = problem("prompt,,\nA cat, asleep,\n", "csv")
+
+    assert number == 2
+    assert "has 2 cells for 1 columns" in text

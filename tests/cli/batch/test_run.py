@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import json
 import os
@@ -16,20 +17,33 @@ from pathlib import Path
 
 import pytest
 
+from pictory_async import PictorySession
 from pictory_async.sandbox import Fault
-from tests.cli.conftest import COMMAND
+from tests.cli.conftest import COMMAND, standard_input
 
 FAST = ("--poll-every", "0.02")
 EVIL = "<script>alert(1)</script>"
 CSV = f"prompt,model,style\nA lighthouse,,vintage\n{EVIL},flux-schnell,\n"
 
 
-class Full(io.StringIO):
-    """A file on a full disk."""
+class Failing(io.StringIO):
+    """A stream that cannot be written, such as a file on a full disk."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
 
     def write(self, _: str) -> int:
-        """Raise the error of a full disk."""
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        """Raise the error with the number."""
+        raise OSError(self._number, os.strerror(self._number))
+
+
+class FailingTerminal(Failing):
+    """A terminal that is gone."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
 
 
 def write(name: str, text: str) -> str:
@@ -42,11 +56,6 @@ def manifest(folder: str = "pictures") -> list[dict]:
     """Read the manifest of a batch."""
     text = Path(folder, "manifest.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
-
-
-def standard_input(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Make *text* the standard input of the next command."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 def test_makes_an_image_of_each_prompt(service, pictory) -> None:
@@ -100,7 +109,7 @@ def test_an_edited_file_is_refused_before_anything_is_sent(service, pictory) -> 
     done = pictory("batch", write("p.txt", "A lighthouse\n\nA blue bicycle\n"), *FAST)
 
     assert done.code == 2
-    assert "Error: p.txt:3: " in done.err
+    assert "Error: p.txt:3: is not the prompt that pictures/batch.sqlite" in done.err
     assert "needs another --output or --journal" in done.err
     assert service.received("submit") == 2
     assert manifest() == before
@@ -209,7 +218,7 @@ def test_dry_run_of_many_prompts_keeps_none(pictory, monkeypatch) -> None:
     ("arguments", "text", "message"),
     [
         (("p.md",), "A cat", "--format"),
-        (("p.csv",), "promt\nA cat\n", "unknown 'promt' among the column names"),
+        (("p.csv",), "promt\nA cat\n", "unknown 'promt': is prompt meant?"),
         (("p.txt",), "\n", "there are no prompts in p.txt"),
         (("missing.txt",), "", "cannot read missing.txt: No such file"),
         (("p.txt", "--max-credits=0"), "A cat", "is not a number above 0"),
@@ -257,8 +266,14 @@ def test_a_ceiling_is_kept(service, pictory) -> None:
     assert "note: at list price all prompts cost 6 credits" in done.err
     assert service.received("submit") == 2
     assert [each["state"] for each in manifest()].count("not-sent") == 1
-    assert "to try again: pictory batch p.txt --max-credits 4" in done.err
-    assert pictory("batch", file, "--max-credits=6", *FAST).code == 0
+    assert "not sent: line " in done.err
+    assert "2 images, 4 credits, 1 not sent, " in done.err
+    assert ": 2 credits do not fit under --max-credits 4: 4 are used or re" in done.err
+    assert "failed" not in done.err
+    assert "--max-credits 4 is 2 credits short of what is left to do" in done.err
+    again = shlex.split(done.err.partition("to try again: ")[2].splitlines()[0])
+    assert again[1:5] == ["batch", "p.txt", "--max-credits", "6"]
+    assert pictory(*again[1:]).code == 0
     assert service.received("submit") == 3
 
 
@@ -297,7 +312,7 @@ def test_reads_standard_input_and_keeps_it_with_the_journal(
 
     assert done.code == 0
     entries = [json.loads(line) for line in done.lines]
-    assert sorted(entries, key=lambda e: e["index"]) == manifest()
+    assert sorted(entries, key=lambda e: e["line"]) == manifest()
     kept = Path("pictures/batch.prompts.csv")
     assert kept.read_text(encoding="utf-8") == CSV
     assert pictory("batch", str(kept), *FAST).code == 0
@@ -373,17 +388,58 @@ def test_a_full_disk_stops_it_and_it_can_continue(service, spawn, pictory) -> No
     assert len(service.sandbox.jobs) == 40
 
 
-def test_an_output_that_is_full_stops_it_and_it_can_continue(service, pictory) -> None:
-    """Reports of what there is are written, and the command to continue."""
-    prompts = "".join(f"A lighthouse {number}\n" for number in range(40))
-    command = ("batch", write("p.txt", prompts), "--max-in-flight=2", *FAST)
-    stopped = pictory(*command, stdout=Full())
-    assert stopped.code == 1
-    assert "Continue with: pictory batch p.txt --max-in-flight 2" in stopped.err
-    assert stopped.err.splitlines()[-1] == "Error: No space left on device"
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EINVAL])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_output_that_fails_costs_no_image(service, pictory, number, options) -> None:
+    """All are made and saved; the error and the exit code say what is missing."""
+    prompts = "".join(f"A lighthouse {line}\n" for line in range(9))
+    file = write("p.txt", prompts)
+
+    done = pictory("batch", file, *options, *FAST, stdout=Failing(number))
+
+    assert done.code == 1
+    why = os.strerror(number)
+    last = done.err.splitlines()[-1]
+    assert last == f"Error: standard output cannot be written ({why})"
+    assert [each["state"] for each in manifest()] == ["completed"] * 9
+    assert all(Path("pictures", each["file"]).exists() for each in manifest())
+
+
+def test_a_terminal_that_fails_costs_no_image(service, pictory, monkeypatch) -> None:
+    """Neither the live view nor the summary can end the batch."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = FailingTerminal(errno.EIO)
+
+    done = pictory("batch", write("p.txt", "A lighthouse\n"), *FAST, stdout=terminal)
+
+    assert done.code == 1
+    assert "Error: standard output cannot be written (Input/output error)" in done.err
     assert len(manifest()) == 1
-    assert pictory(*command).code == 0
-    assert len(service.sandbox.submitted) == 40
+
+
+def test_an_error_output_that_fails_costs_no_image(service, pictory) -> None:
+    """What it would have said is in the manifest; nothing else is missing."""
+    service.sandbox.fail_next()
+    file = write("p.txt", "A lighthouse\nA red bicycle\n")
+
+    done = pictory("batch", file, *FAST, stderr=Failing(errno.EIO))
+
+    assert done.code == 1
+    assert sorted(each["state"] for each in manifest()) == ["completed", "failed"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+def test_a_device_that_is_full_costs_no_image(service, spawn, streams) -> None:
+    """As a process of its own, with what Python flushes at its end."""
+    file = write("p.txt", "A lighthouse\nA red bicycle\n")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = spawn("batch", file, *FAST, **dict.fromkeys(streams, full))
+
+        command.communicate(timeout=20)
+
+    assert command.returncode == ("stdout" in streams)
+    assert [each["state"] for each in manifest()] == ["completed"] * 2
 
 
 def test_interrupted_at_once_it_overwrites_nothing(service, pictory) -> None:
@@ -419,3 +475,163 @@ def test_undocumented_values_are_noted_once(service, pictory) -> None:
 
     assert done.err.count("note:") == 1
     assert "'cartoon'" in done.err
+
+
+def test_a_wrong_value_is_noted_once_with_its_number(service, pictory) -> None:
+    """Nor does its refusal fill the screen: later lines refer to the first."""
+    file = write("p.txt", "".join(f"A lighthouse {line}\n" for line in range(5)))
+
+    done = pictory("batch", file, "--aspect-ratio=7:5", "--max-in-flight=1", *FAST)
+
+    assert done.code == 1
+    notes = [line for line in done.err.splitlines() if line.startswith("note: ")]
+    expected = (
+        "note: aspect_ratio '7:5' is not documented and is sent as given; documented "
+        "are 1:1, 16:9, 9:16 (5 prompts)"
+    )
+    assert notes == [expected]
+    first, *others = (x for x in done.err.splitlines() if x.startswith("failed: "))
+    assert first.startswith("failed: line 1: A lighthouse 0: POST /v1/aistudio/images")
+    assert others == [
+        f"failed: line {line}: A lighthouse {line - 1}: as line 1"
+        for line in range(2, 6)
+    ]
+
+
+def test_other_columns_are_noted_and_kept(service, pictory) -> None:
+    """What Excel writes where a comma is the decimal sign is read as it is."""
+    text = "sep=;\r\nId;Prompt;Aspect Ratio;Notes;;\r\n7;A cat, asleep;16:9;x;;\r\n"
+
+    done = pictory("batch", write("p.csv", text), *FAST)
+
+    assert done.code == 0, done.err
+    assert "note: columns that are kept, but not sent: Id, Notes" in done.err
+    (made,) = manifest()
+    assert (made["line"], made["columns"]) == (3, {"Id": "7", "Notes": "x"})
+    assert service.sandbox.submitted == [
+        {"prompt": "A cat, asleep", "aspectRatio": "16:9"}
+    ]
+
+
+def test_text_in_another_encoding_is_refused(service, pictory) -> None:
+    """The line and the likely encoding are named; nothing is sent."""
+    Path("p.txt").write_bytes(b"A lighthouse\nA caf\xe9 at dawn\n")
+
+    done = pictory("batch", "p.txt")
+
+    assert done.code == 2
+    assert "p.txt:2: is not UTF-8 text; probably it is Windows-1252" in done.err
+    assert not service.sandbox.requests
+
+
+def test_the_sandbox_of_a_batch_survives_its_interruption(
+    service, spawn, pictory, monkeypatch
+) -> None:
+    """The command that is printed works without a key, and draws nothing twice."""
+    monkeypatch.delenv("PICTORY_API_KEY")
+    prompts = "".join(f"A lighthouse {number}\n" for number in range(6))
+    options = ("--sandbox", "--max-in-flight=2", "-o", "out", *FAST)
+    command = spawn("batch", write("p.txt", prompts), *options)
+    assert command.stdout.readline().startswith("saved out/00000")
+
+    command.send_signal(signal.SIGINT)
+
+    _, err = command.communicate(timeout=20)
+    assert command.returncode == 130
+    assert "continue when the batch does" in err
+    again = shlex.split(err.partition("Continue with: ")[2].splitlines()[0])
+    done = pictory(*again[1:])
+    assert done.code == 0, done.err
+    assert "6 images (" in done.err
+    jobs = Path("out/sandbox.jobs.jsonl").read_text(encoding="utf-8").splitlines()
+    ids = {json.loads(line)["job_id"] for line in jobs[1:]}
+    assert {each["job_id"] for each in manifest("out")} == ids
+    assert len(ids) == 6
+    assert service.received("submit") == 0
+
+
+def test_a_sandbox_refuses_a_state_that_is_not_its_own(pictory, tmp_path) -> None:
+    """The file is left as it was."""
+    state = tmp_path / "sandbox.jobs.jsonl"
+    state.write_text("My notes\n", encoding="utf-8")
+    file = tmp_path / "p.txt"
+    file.write_text("A lighthouse\n", encoding="utf-8")
+
+    done = pictory("batch", str(file), "--sandbox", "-o", str(tmp_path))
+
+    assert done.code == 2
+    assert "sandbox.jobs.jsonl is not the state of a sandbox" in done.err
+    assert state.read_text(encoding="utf-8") == "My notes\n"
+
+
+def test_a_dry_run_reads_the_journal(service, pictory) -> None:
+    """It says what is paid already, and what is left; a ceiling counts both."""
+    pictory("batch", write("p.txt", "A lighthouse\nA red bicycle\n"), *FAST)
+    file = write("p.txt", "A lighthouse\nA red bicycle\nA cat on a roof\n")
+
+    done = pictory("batch", file, "--dry-run", "--max-credits=5")
+
+    assert done.code == 0, done.err
+    *lines, total = (" ".join(line.split()) for line in done.lines)
+    assert total == (
+        "estimated cost: 6 credits, of which 2 credits are still to pay; "
+        "nothing was sent"
+    )
+    assert lines == [
+        "prompts 3",
+        "(the service's default) 3 6 credits",
+        "bad lines 0",
+        "sent by earlier runs 2 4 credits",
+        "left to send 1 2 credits",
+    ]
+    assert "note: at list price all prompts cost 6 credits; " in done.err
+    data = json.loads(pictory("batch", file, "--dry-run", "--json").out)
+    assert (data["sent_prompts"], data["credits_used"]) == (2, 4)
+    assert data["credits_left_to_pay"] == 2
+    assert service.received("submit") == 2
+
+
+def test_a_dry_run_of_a_journal_that_cannot_be_read(service, pictory) -> None:
+    """As the batch itself would, it says what is wrong."""
+    Path("pictures").mkdir()
+    write("pictures/batch.sqlite", "My notes, not a journal at all. " * 20)
+
+    done = pictory("batch", write("p.txt", "A lighthouse\n"), "--dry-run")
+
+    assert done.code == 1
+    assert "batch.sqlite: it is another kind of file" in done.err
+
+
+def test_a_shorter_list_is_refused(service, pictory) -> None:
+    """The journal was made for more prompts than there are."""
+    pictory("batch", write("p.txt", "A lighthouse\nA red bicycle\n"), *FAST)
+
+    done = pictory("batch", write("p.txt", "A lighthouse\n"), *FAST)
+
+    assert done.code == 2
+    assert "p.txt has only 1 prompt, but pictures/batch.sqlite was made for" in done.err
+
+
+@pytest.mark.skipif(
+    "filename" not in inspect.signature(PictorySession.generate_many).parameters,
+    reason="files cannot be named yet",
+)
+def test_a_column_names_the_files(service, pictory) -> None:
+    """The extension is that of what the service sends."""
+    text = "prompt,filename\nA lighthouse,dawn.jpg\nA red bicycle,v1.5 red\n"
+
+    done = pictory("batch", write("p.csv", text), *FAST)
+
+    assert done.code == 0, done.err
+    assert [each["file"] for each in manifest()] == ["dawn.png", "v1.5 red.png"]
+
+
+def test_names_of_files_are_checked_before_anything_is_sent(service, pictory) -> None:
+    """The line and the name are told."""
+    text = "prompt,filename\nA lighthouse,../dawn\nA red bicycle,dawn\n"
+
+    done = pictory("batch", write("p.csv", text), *FAST)
+
+    assert done.code == 2
+    assert "p.csv:2: filename: must be a name, without '/', not '../dawn'" in done.err
+    assert not service.sandbox.requests

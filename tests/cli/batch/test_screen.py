@@ -81,10 +81,21 @@ def test_shows_how_far_it_is(show) -> None:
         "unknown   1",
     ):
         assert figure in text
-    assert [line.split()[:2] for line in shown[-5:]] == [
-        *(["✓", str(n)] for n in range(4, 8)),
-        ["✗", "8"],
+    assert [line.split()[:3] for line in shown[-5:]] == [
+        *(["✓", "line", str(n)] for n in range(4, 8)),
+        ["✗", "line", "8"],
     ]
+
+
+def test_what_was_not_sent_has_not_failed(show) -> None:
+    """It has a figure of its own, and is taken from the library's."""
+    why = {"type": "BudgetExceededError", "message": "too little"}
+
+    shown = "\n".join(show(failed(1), failed(2, state="not-sent", error=why)))
+
+    assert "failed    2" in shown
+    assert "not sent  1" in shown
+    assert "- line 2      not sent: too little" in shown
 
 
 @pytest.mark.parametrize("columns", [40, 58, 76, 200])

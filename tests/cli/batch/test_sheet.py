@@ -53,7 +53,9 @@ def failed(line: int = 1, **values: Any) -> dict[str, Any]:
     return entry(line, **nothing, **{"state": "failed", "error": error, **values})
 
 
-def sheet(*entries: dict[str, Any], total: int | None = None) -> str:
+def sheet(
+    *entries: dict[str, Any], total: int | None = None, running: bool = False
+) -> str:
     """Return the page of some entries."""
     totals = Totals()
     for each in entries:
@@ -65,6 +67,7 @@ def sheet(*entries: dict[str, Any], total: int | None = None) -> str:
         made=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
         total=len(entries) if total is None else total,
         totals=totals,
+        running=running,
     )
     return "".join(contact_sheet(heading, entries))
 
@@ -167,7 +170,7 @@ def test_failures_are_shown_by_cause_and_in_their_place() -> None:
     )
     seen = Elements(page)
 
-    assert "2 failures by cause" in seen.text
+    assert "2 failures, by cause" in seen.text
     assert {"#line-2", "#line-3"} <= {each["href"] for each in seen.all("a")}
     assert [each["id"] for each in seen.all("figure")] == ["line-1", "line-2", "line-3"]
     assert [each["class"] for each in seen.all("figure")] == [
@@ -176,7 +179,11 @@ def test_failures_are_shown_by_cause_and_in_their_place() -> None:
         "failed",
     ]
     assert "not saved" in seen.text
-    assert len([each for each in seen.all("input") if each["type"] == "radio"]) == 3
+    assert [each["id"] for each in seen.all("input")] == [
+        "everything",
+        "only-images",
+        "only-failed",
+    ]
     assert "1.2 credits" in seen.text
 
 
@@ -189,9 +196,41 @@ def test_a_batch_without_failures_has_no_filter() -> None:
     assert "<prompts>.csv: 1 image" in seen.text
 
 
+def test_what_was_not_sent_is_no_failure() -> None:
+    """It has a color and a choice of its own."""
+    page = sheet(entry(1), failed(2, state="not-sent"), failed(3, state="not-sent"))
+    seen = Elements(page)
+
+    assert [each["class"] for each in seen.all("figure")] == [
+        "image",
+        "unsent",
+        "unsent",
+    ]
+    assert [each["id"] for each in seen.all("input")] == [
+        "everything",
+        "only-images",
+        "only-unsent",
+    ]
+    assert "2 not sent, by cause" in seen.text
+    assert seen.all("details")[0]["class"] == "causes unsent"
+    both = Elements(sheet(failed(1), failed(2, state="not-sent")))
+    assert "1 failure and 1 not sent, by cause" in both.text
+
+
+def test_facts_break_behind_a_dot() -> None:
+    """No line of them begins with one, and a size has a sign of multiplication."""
+    page = sheet(entry(7, style="vintage"))
+
+    assert (
+        "line&nbsp;7&nbsp;\u00b7 flux-schnell&nbsp;\u00b7 vintage&nbsp;\u00b7 "
+        "1280&nbsp;\u00d7&nbsp;720&nbsp;\u00b7 0.6&nbsp;credits</p>"
+    ) in page
+
+
 def test_an_interrupted_batch_says_so() -> None:
     """The page shows what there was by then."""
     assert "interrupted after 1 of 1,000" in sheet(entry(1), total=1000)
+    assert "1 of 1,000 so far" in sheet(entry(1), total=1000, running=True)
 
 
 @pytest.mark.parametrize(
