@@ -16,7 +16,8 @@ async def test_failure_is_reported(pictory_sandbox, pictory_session):
 ```
 
 In a web application, let the test client use the session. For the FastAPI application
-in ``tests/apps/fastapi_app.py``, whose tests are in ``tests/apps/test_fastapi_app.py``:
+in ``tests/apps/fastapi_app.py``, whose tests are in ``tests/apps/test_fastapi_app.py``
+(``pip install pytest fastapi httpx2``; the last is for FastAPI's test client):
 
 ```python
 @pytest.fixture

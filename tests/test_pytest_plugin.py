@@ -138,7 +138,7 @@ def test_example_application(tmp_path: Path) -> None:
     """The tests of the FastAPI application pass alone, and so does one with httpx."""
     folder = tmp_path / "example"
     folder.mkdir()
-    for name in ("fastapi_app.py", "test_fastapi_app.py"):
+    for name in ("fastapi_app.py", "events.py", "test_fastapi_app.py"):
         shutil.copy(APPS / name, folder)
     (folder / "__init__.py").touch()
     (folder / "test_httpx.py").write_text(ON_THE_TESTS_OWN_LOOP, encoding="utf-8")

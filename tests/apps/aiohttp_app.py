@@ -1,9 +1,8 @@
 """Images from an aiohttp.web application: awaited, by job id, and as events.
 
-Run it with ``python aiohttp_app.py``.
+Run it with ``python -m tests.apps.aiohttp_app``.
 """
 
-import json
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -16,6 +15,8 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
+
+from .events import HEADERS, LAST_ID, job_events
 
 PICTORY = web.AppKey("pictory", PictorySession)
 routes = web.RouteTableDef()
@@ -40,14 +41,14 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
 @routes.post("/images")
 async def draw(request: web.Request) -> web.Response:
     """Answer with the image."""
-    image = await request.app[PICTORY].generate(request.query["prompt"])
+    image = await request.app[PICTORY].generate(request.query.get("prompt", ""))
     return web.json_response({"url": image.url})
 
 
 @routes.post("/jobs")
 async def start(request: web.Request) -> web.Response:
     """Answer with the id of the job, without waiting for its end."""
-    job = await request.app[PICTORY].submit(request.query["prompt"])
+    job = await request.app[PICTORY].submit(request.query.get("prompt", ""))
     return web.json_response({"job_id": job.job_id}, status=202)
 
 
@@ -64,13 +65,15 @@ async def show(request: web.Request) -> web.Response:
 
 @routes.get("/jobs/{job_id}/events")
 async def watch(request: web.Request) -> web.StreamResponse:
-    """Stream each new status of the job, as server-sent events."""
+    """Stream the status of the job and how it ends, as server-sent events."""
+    if request.headers.get("Last-Event-ID") == LAST_ID:
+        return web.Response(status=204)
     job = request.app[PICTORY].job(request.match_info["job_id"])
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    events = await job_events(job)
+    response = web.StreamResponse(headers=HEADERS)
     await response.prepare(request)
-    async for status in job.updates():
-        data = {"state": status.state, "seconds": status.elapsed}
-        await response.write(f"data: {json.dumps(data)}\n\n".encode())
+    async for event in events:
+        await response.write(event)
     return response
 
 

@@ -1,16 +1,15 @@
 """Images from a FastAPI application: awaited, by job id, and as events.
 
-Run it with ``uvicorn fastapi_app:app --timeout-graceful-shutdown 10``. Without that
-option uvicorn waits for its last client before it shuts the application down, and a
-client that watches a job may stay for minutes.
+Run it with ``uvicorn tests.apps.fastapi_app:app --timeout-graceful-shutdown 10``.
+Without that option uvicorn waits for its last client before it shuts the application
+down, and a client that watches a job may stay for minutes.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from pictory_async import (
@@ -20,6 +19,8 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
+
+from .events import HEADERS, LAST_ID, job_events
 
 
 @asynccontextmanager
@@ -75,14 +76,12 @@ async def show(pictory: Pictory, job_id: str) -> dict[str, str]:
         return {"state": job.status.state}
 
 
-@app.get("/jobs/{job_id}/events")
-async def watch(pictory: Pictory, job_id: str) -> StreamingResponse:
-    """Stream each new status of the job, as server-sent events."""
-    job = pictory.job(job_id)
-
-    async def events() -> AsyncIterator[str]:
-        async for status in job.updates():
-            data = {"state": status.state, "seconds": status.elapsed}
-            yield f"data: {json.dumps(data)}\n\n"
-
-    return StreamingResponse(events(), media_type="text/event-stream")
+@app.get("/jobs/{job_id}/events", response_model=None)
+async def watch(
+    pictory: Pictory, job_id: str, last_event_id: Annotated[str, Header()] = ""
+) -> Response:
+    """Stream the status of the job and how it ends, as server-sent events."""
+    if last_event_id == LAST_ID:
+        return Response(status_code=204)
+    events = await job_events(pictory.job(job_id))
+    return StreamingResponse(events, headers=HEADERS)

@@ -1,11 +1,10 @@
 """Images from a Litestar application: awaited, by job id, and as events.
 
 Needs Litestar 2.25 or newer; run it with
-``uvicorn litestar_app:app --timeout-graceful-shutdown 10``.
+``uvicorn tests.apps.litestar_app:app --timeout-graceful-shutdown 10``.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery
-from litestar.response import ServerSentEvent
+from litestar.response import Stream
 
 from pictory_async import (
     InvalidRequestError,
@@ -22,6 +21,8 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
+
+from .events import HEADERS, LAST_ID, job_events
 
 AnyRequest = Request[Any, Any, State]
 
@@ -41,7 +42,7 @@ def refuse(request: AnyRequest, error: PictoryError) -> Response[dict[str, str]]
 
 @post("/images", status_code=200)
 async def draw(
-    request: AnyRequest, state: State, prompt: FromQuery[str]
+    request: AnyRequest, state: State, prompt: FromQuery[str] = ""
 ) -> Response[dict[str, str] | None]:
     """Answer with the image."""
     job = await state.pictory.submit(prompt)
@@ -58,7 +59,7 @@ async def draw(
 
 
 @post("/jobs", status_code=202)
-async def start(state: State, prompt: FromQuery[str]) -> dict[str, str]:
+async def start(state: State, prompt: FromQuery[str] = "") -> dict[str, str]:
     """Answer with the id of the job, without waiting for its end."""
     return {"job_id": (await state.pictory.submit(prompt)).job_id}
 
@@ -74,15 +75,14 @@ async def show(state: State, job_id: FromPath[str]) -> dict[str, str]:
 
 
 @get("/jobs/{job_id:str}/events")
-async def watch(state: State, job_id: FromPath[str]) -> ServerSentEvent:
-    """Stream each new status of the job, as server-sent events."""
-    job = state.pictory.job(job_id)
-
-    async def events() -> AsyncIterator[str]:
-        async for status in job.updates():
-            yield json.dumps({"state": status.state, "seconds": status.elapsed})
-
-    return ServerSentEvent(events())
+async def watch(
+    request: AnyRequest, state: State, job_id: FromPath[str]
+) -> Response[None] | Stream:
+    """Stream the status of the job and how it ends, as server-sent events."""
+    if request.headers.get("Last-Event-ID") == LAST_ID:
+        return Response(None, status_code=204)
+    events = await job_events(state.pictory.job(job_id))
+    return Stream(events, media_type=HEADERS["Content-Type"], headers=HEADERS)
 
 
 app = Litestar(

@@ -1,10 +1,9 @@
 """Images from a Quart application: awaited, by job id, and as events.
 
-Run it with ``uvicorn quart_app:app --timeout-graceful-shutdown 10``.
+Run it with ``uvicorn tests.apps.quart_app:app --timeout-graceful-shutdown 10``.
 """
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from quart import Quart, Response, request
 
@@ -15,6 +14,8 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
+
+from .events import HEADERS, LAST_ID, job_events
 
 
 class App(Quart):
@@ -43,13 +44,13 @@ async def refuse(error: PictoryError) -> tuple[dict[str, str], int]:
 @app.post("/images")
 async def draw() -> dict[str, str]:
     """Answer with the image."""
-    return {"url": (await app.pictory.generate(request.args["prompt"])).url}
+    return {"url": (await app.pictory.generate(request.args.get("prompt", ""))).url}
 
 
 @app.post("/jobs")
 async def start() -> tuple[dict[str, str], int]:
     """Answer with the id of the job, without waiting for its end."""
-    job = await app.pictory.submit(request.args["prompt"])
+    job = await app.pictory.submit(request.args.get("prompt", ""))
     return {"job_id": job.job_id}, 202
 
 
@@ -65,14 +66,10 @@ async def show(job_id: str) -> dict[str, str]:
 
 @app.get("/jobs/<job_id>/events")
 async def watch(job_id: str) -> Response:
-    """Stream each new status of the job, as server-sent events."""
-    job = app.pictory.job(job_id)
-
-    async def events() -> AsyncIterator[bytes]:
-        async for status in job.updates():
-            data = {"state": status.state, "seconds": status.elapsed}
-            yield f"data: {json.dumps(data)}\n\n".encode()
-
-    response = Response(events(), content_type="text/event-stream")
+    """Stream the status of the job and how it ends, as server-sent events."""
+    if request.headers.get("Last-Event-ID") == LAST_ID:
+        return Response(status=204)
+    events = await job_events(app.pictory.job(job_id))
+    response = Response(events, headers=HEADERS)
     response.timeout = None  # the default ends it after a minute
     return response

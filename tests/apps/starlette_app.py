@@ -1,9 +1,8 @@
 """Images from a Starlette application: awaited, by job id, and as events.
 
-Run it with ``uvicorn starlette_app:app --timeout-graceful-shutdown 10``.
+Run it with ``uvicorn tests.apps.starlette_app:app --timeout-graceful-shutdown 10``.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +18,8 @@ from pictory_async import (
     PictoryError,
     PictorySession,
 )
+
+from .events import HEADERS, LAST_ID, job_events
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 async def draw(request: Request) -> Response:
     """Answer with the image."""
-    job = await request.state.pictory.submit(request.query_params["prompt"])
+    job = await request.state.pictory.submit(request.query_params.get("prompt", ""))
     while not job.done():  # the handler of a client that has left is not cancelled
         if await request.is_disconnected():
             return Response(status_code=499)
@@ -46,7 +47,7 @@ async def draw(request: Request) -> Response:
 
 async def start(request: Request) -> Response:
     """Answer with the id of the job, without waiting for its end."""
-    job = await request.state.pictory.submit(request.query_params["prompt"])
+    job = await request.state.pictory.submit(request.query_params.get("prompt", ""))
     return JSONResponse({"job_id": job.job_id}, 202)
 
 
@@ -61,15 +62,11 @@ async def show(request: Request) -> Response:
 
 
 async def watch(request: Request) -> Response:
-    """Stream each new status of the job, as server-sent events."""
+    """Stream the status of the job and how it ends, as server-sent events."""
+    if request.headers.get("Last-Event-ID") == LAST_ID:
+        return Response(status_code=204)
     job = request.state.pictory.job(request.path_params["job_id"])
-
-    async def events() -> AsyncIterator[str]:
-        async for status in job.updates():
-            data = {"state": status.state, "seconds": status.elapsed}
-            yield f"data: {json.dumps(data)}\n\n"
-
-    return StreamingResponse(events(), media_type="text/event-stream")
+    return StreamingResponse(await job_events(job), headers=HEADERS)
 
 
 app = Starlette(

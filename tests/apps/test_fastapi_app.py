@@ -1,4 +1,9 @@
-"""Tests of `fastapi_app`, as a user of the library writes them."""
+"""Tests of `fastapi_app`, as a user of the library writes them.
+
+Run them with ``pip install pytest fastapi httpx2``: the test client of FastAPI needs
+httpx2, which FastAPI does not install. The fixtures are those of
+`pictory_async.pytest_plugin`.
+"""
 
 from collections.abc import Iterator
 

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -29,10 +29,11 @@ from pictory_async import (
     PictorySession,
     SessionClosedError,
 )
-from pictory_async.sandbox import Sandbox, ThreadedSandbox
+from pictory_async.sandbox import Fault, Sandbox, ThreadedSandbox
+from tests.apps import events as job_events
 from tests.apps import webhooks_app
 from tests.support.servers import address, aiohttp_serves, loopback, uvicorn_serves
-from tests.test_readme import APP, README
+from tests.test_readme import APP, README, ROOT
 
 PROMPT = {"prompt": "A lighthouse at dawn"}
 FRAMEWORKS = ["fastapi", "starlette", "aiohttp", "litestar", "quart"]
@@ -102,11 +103,37 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Any]:
-    """Yield the data of server-sent events."""
+class Event(NamedTuple):
+    """A server-sent event as `EventSource` dispatches it."""
+
+    name: str
+    id: str
+    data: dict[str, Any]
+
+
+async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    """Yield the events of a stream; those here have one line of data each."""
+    fields: dict[str, str] = {}
     async for line in answer.content:
-        if line.startswith(b"data:"):
-            yield json.loads(line.removeprefix(b"data:"))
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+        else:
+            yield Event(fields["event"], fields["id"], json.loads(fields["data"]))
+
+
+async def started(http: aiohttp.ClientSession) -> str:
+    """Start a job; return its id."""
+    async with http.post("/jobs", params=PROMPT) as answer:
+        assert answer.status == 202
+        return str((await answer.json())["job_id"])
+
+
+async def streamed(http: aiohttp.ClientSession, job_id: str) -> list[Event]:
+    """Return all events of a job."""
+    async with http.get(f"/jobs/{job_id}/events") as answer:
+        assert answer.status == 200
+        return [event async for event in events(answer)]
 
 
 def waiters(job: JobHandle[Any]) -> int:
@@ -128,29 +155,114 @@ def test_endpoints(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 assert answer.status == 200
                 assert (await answer.json())["url"].endswith(".png")
             sandbox.hold()
-            async with http.post("/jobs", params=PROMPT) as answer:
-                assert answer.status == 202
-                job_id = (await answer.json())["job_id"]
-            async with http.get(f"/jobs/{job_id}/events") as answer:
-                assert answer.content_type == "text/event-stream"
-                news = events(answer)
-                assert (await anext(news))["state"] == "in-progress"
-                async with http.get(f"/jobs/{job_id}") as present:
-                    assert await present.json() == {"state": "in-progress"}
-                sandbox.release()
-                assert [event async for event in news][-1]["state"] == "completed"
+            job_id = await started(http)
+            async with http.get(f"/jobs/{job_id}") as answer:
+                assert await answer.json() == {"state": "in-progress"}
+            sandbox.release()
+            await streamed(http, job_id)
             async with http.get(f"/jobs/{job_id}") as answer:
                 assert (await answer.json())["state"] == "completed"
             async with http.get("/jobs/nobody-knows-this") as answer:
                 assert answer.status == 404
                 assert "nobody" in (await answer.json())["detail"]
-            async with http.post("/images", params={"prompt": "A"}) as answer:
-                assert answer.status == 422
+            for unusable in ({"prompt": "A"}, {}):
+                async with http.post("/images", params=unusable) as answer:
+                    assert answer.status == 422
             sandbox.fail_next()
             async with http.post("/images", params=PROMPT) as answer:
                 assert answer.status == 502
 
     run(main())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_events(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same events in each framework, the last with the URL of the image."""
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            sandbox.hold()
+            job_id = await started(http)
+            async with http.get(f"/jobs/{job_id}/events") as answer:
+                got = {name: answer.headers.get(name) for name in job_events.HEADERS}
+                assert got == job_events.HEADERS
+                news = events(answer)
+                first = await anext(news)
+                assert (first.name, first.id) == ("status", "1")
+                assert first.data["state"] == "in-progress"
+                assert first.data["seconds"] == round(first.data["seconds"], 1)
+                (job,) = QuickSession.made.jobs
+                sandbox.release()
+                rest = [event async for event in news]
+            image = await job
+            assert [(event.name, event.id) for event in rest] == [("end", "end")]
+            assert rest[0].data == {
+                "state": "completed",
+                "seconds": round(job.status.elapsed, 1),
+                "url": image.url,
+            }
+            # Who comes late, or in another process, gets the end; a page that did not
+            # close the stream is told not to come again.
+            assert (await streamed(http, job_id))[-1].data["url"] == image.url
+            again = {"Last-Event-ID": "end"}
+            async with http.get(f"/jobs/{job_id}/events", headers=again) as answer:
+                assert (answer.status, await answer.read()) == (204, b"")
+
+    run(main())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_events_of_failures(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that cannot be watched is an error status; one that fails, an event."""
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            for status in (404, 502):
+                async with http.get("/jobs/nobody-knows-this/events") as answer:
+                    assert answer.status == status
+                    assert (await answer.json()).keys() == {"detail"}
+                sandbox.add_fault(Fault.answer(403, on="job"))
+            sandbox.clear_faults()
+            sandbox.fail_next(code="NO_LUCK")
+            last = (await streamed(http, await started(http)))[-1]
+            assert (last.name, last.data["state"]) == ("end", "failed")
+            assert "NO_LUCK" in last.data["error"]
+            assert last.data.keys() == {"state", "seconds", "error"}
+
+    run(main())
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_events_while_nothing_happens(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy sees traffic although the state of the job does not change."""
+    monkeypatch.setattr(job_events, "SECONDS", 0.01)
+
+    async def main() -> None:
+        async with visited(framework, monkeypatch) as (sandbox, http):
+            sandbox.hold()
+            job_id = await started(http)
+            async with http.get(f"/jobs/{job_id}/events") as answer:
+                news = events(answer)
+                seen = [await anext(news) for _ in range(5)]
+                assert [event.id for event in seen] == list("12345")
+                assert {event.data["state"] for event in seen} == {"in-progress"}
+                sandbox.release()
+                assert [event async for event in news][-1].name == "end"
+
+    run(main())
+
+
+async def test_events_end_without_an_end_for_a_closed_session() -> None:
+    """The job goes on, so the browser reconnects to the next process."""
+    async with Sandbox(duration=float("inf"), pictures=False) as sandbox:
+        session = PictorySession(sandbox.api_key, base_url=sandbox.base_url)
+        job = await session.submit("A lighthouse at dawn")
+        news = await job_events.job_events(job)
+        assert b"event: status" in await anext(news)
+        await session.aclose()
+        assert [event async for event in news] == []
 
 
 @pytest.mark.parametrize(
@@ -198,16 +310,14 @@ def test_client_that_leaves(framework: str, monkeypatch: pytest.MonkeyPatch) -> 
             staying = await http.get(f"/jobs/{job.job_id}/events")
             leaving = await http.get(f"/jobs/{job.job_id}/events")
             for answer in (staying, leaving):
-                assert (await anext(events(answer)))["state"] == "in-progress"
+                assert (await anext(events(answer))).name == "status"
             await until(lambda: waiters(job) == 3)
             drawing.cancel()
             leaving.close()
             await until(lambda: waiters(job) == 1)
             assert not job.done()
             sandbox.release()
-            assert [event async for event in events(staying)][-1][
-                "state"
-            ] == "completed"
+            assert [event async for event in events(staying)][-1].name == "end"
             assert (await job).url
             assert len(sandbox.submitted) == 1
 
@@ -272,7 +382,7 @@ def test_shutdown_while_clients_wait(
                 (job,) = QuickSession.made.jobs
                 events_url = http._build_url(f"/jobs/{job.job_id}/events")
                 watching = await staying.get(events_url)
-                assert (await anext(events(watching)))["state"] == "in-progress"
+                assert (await anext(events(watching))).name == "status"
                 drawing = asyncio.create_task(
                     staying.post(http._build_url("/images"), params=PROMPT)
                 )
@@ -341,22 +451,16 @@ def test_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "code", "text"),
-    [
-        ("app", APP, README),
-        *(
-            (f"{name}_app", code, code)
-            for name in FRAMEWORKS
-            if name != "aiohttp"
-            and (code := (HERE / f"{name}_app.py").read_text(encoding="utf-8"))
-        ),
-    ],
-    ids=["readme", *(name for name in FRAMEWORKS if name != "aiohttp")],
+    "name", ["readme", *(name for name in FRAMEWORKS if name != "aiohttp")]
 )
-def test_documented_command(file: str, code: str, text: str, tmp_path: Path) -> None:
+def test_documented_command(name: str, tmp_path: Path) -> None:
     """The documented command serves the application, and SIGTERM ends it cleanly."""
-    (tmp_path / f"{file}.py").write_text(code, encoding="utf-8")
-    command = re.search(rf"`(uvicorn {file}:app [^`]*)`", text)
+    folder, text = tmp_path, README
+    if name == "readme":
+        (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    else:
+        folder, text = ROOT, (HERE / f"{name}_app.py").read_text(encoding="utf-8")
+    command = re.search(r"`(uvicorn [\w.]*app:app [^`]*)`", text)
     assert command
     with ThreadedSandbox(pictures=False) as sandbox, loopback() as free:
         sandbox.hold()
@@ -364,7 +468,7 @@ def test_documented_command(file: str, code: str, text: str, tmp_path: Path) -> 
         free.close()
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-m", *command[1].split(), "--port", port],
-            cwd=tmp_path,
+            cwd=folder,
             stderr=subprocess.PIPE,
             text=True,
             env={
