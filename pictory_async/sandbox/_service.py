@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pictory_async.sandbox._recording import SeenRequest
     from pictory_async.sandbox._store import Store
     from pictory_async.sandbox._webhooks import WebhookSender
+
+logger = logging.getLogger("pictory_async.sandbox")
 
 _NOT_STARTED: Final = "start the sandbox first"
 
@@ -176,8 +179,12 @@ class Service:
             self._store.add(job, self._site)
 
     async def _flush(self) -> None:
-        if self._store is not None:
+        if self._store is None:
+            return
+        try:
             await self._store.flush()
+        except OSError as exc:  # jobs go on; another process will not find them
+            logger.warning("the state of the sandbox cannot be written: %s", exc)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

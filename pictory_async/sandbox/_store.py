@@ -51,7 +51,7 @@ class Store:
         # The last line is cut if the process was killed while it was written.
         *lines, _ = data.split(b"\n")
         try:
-            self._read([json.loads(line) for line in lines])
+            self._read(lines)
         except (ValueError, KeyError, TypeError) as exc:
             msg = f"{self._path} is not the state of a sandbox"
             raise ValueError(msg) from exc
@@ -76,13 +76,19 @@ class Store:
         """Write what is new; no file is made without a job.
 
         Raises:
-            OSError: The file cannot be written.
+            OSError: The file cannot be written; it is tried again the next time.
         """
         async with self._writing:
-            if self._new:
-                start, self._start = self._start, ""
-                text, self._new = "".join(self._new), []
+            if not self._new:
+                return
+            start, self._start = self._start, ""
+            text, self._new = "".join(self._new), []
+            try:
                 await asyncio.to_thread(self._write, start, text)
+            except OSError:
+                # The line end closes a line of which only a part could be written.
+                self._start, self._new = start, [f"\n{text}", *self._new]
+                raise
 
     def _write(self, start: str, text: str) -> None:
         if not start:
@@ -93,11 +99,21 @@ class Store:
         part.write_text(start + text, encoding="utf-8")
         part.replace(self._path)
 
-    def _read(self, saved: list[dict[str, Any]]) -> None:
-        if saved:
-            first, *rest = saved
+    def _read(self, lines: list[bytes]) -> None:
+        if lines:
+            first = json.loads(lines[0])
             self.owner, self.port = str(first["owner"]), int(first["port"])
-            self._jobs = list({job["job_id"]: job for job in rest}.values())
+            jobs = filter(None, map(_whole, lines[1:]))
+            self._jobs = list({job["job_id"]: job for job in jobs}.values())
+
+
+def _whole(line: bytes) -> dict[str, Any] | None:
+    """Return the job of a line; None if the line was cut by a disk that was full."""
+    try:
+        job: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return job
 
 
 def _line(job: Job, site: Site) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pictory_async import PictorySession
+from pictory_async import FixedInterval, PictorySession
 from pictory_async.sandbox import Sandbox
 
 STARTED = datetime(2026, 4, 4, 6, tzinfo=UTC)
@@ -24,7 +24,8 @@ def sandbox(path: Path, **options) -> Sandbox:
 
 def session(running: Sandbox) -> PictorySession:
     """Return a session with a sandbox."""
-    return PictorySession(running.api_key, base_url=running.base_url)
+    polling = FixedInterval(0.05)
+    return PictorySession(running.api_key, base_url=running.base_url, polling=polling)
 
 
 @pytest.fixture
@@ -137,3 +138,23 @@ async def test_another_file_is_refused_and_left_alone(path, text) -> None:
         await sandbox(path).start()
 
     assert path.read_text(encoding="utf-8") == text
+
+
+async def test_a_disk_that_is_full_for_a_while_loses_no_job(path, caplog) -> None:
+    """Jobs go on; what could not be written is written with the next one."""
+    folder = path.parent / "away"
+    state = folder / "jobs.jsonl"
+    async with sandbox(state, duration=0) as first, session(first) as client:
+        await client.generate("A lighthouse")
+        assert "the state of the sandbox cannot be written" in caplog.text
+        folder.mkdir()
+        await client.generate("A red bicycle")
+        ids = list(first.jobs)
+        with state.open("a", encoding="utf-8") as file:
+            file.write('{"job_id": "cut o')  # what a full disk leaves
+        folder.rename(path.parent / "away too")
+        ids.append((await client.generate("A cat on a roof")).job_id)
+        (path.parent / "away too").rename(folder)
+
+    async with sandbox(state) as second:
+        assert list(second.jobs) == ids

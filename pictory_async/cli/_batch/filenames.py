@@ -53,8 +53,6 @@ def _unsafe(name: str) -> str | None:
         return f"must neither begin nor end with a dot, not be {name!r:.80}"
     if _DEVICE.match(name):
         return f"must not be the name of a device of Windows, such as {name!r:.80}"
-    if not stem(name):
-        return f"must have more than an extension, not {name!r:.80}"
     if len(stem(name).encode()) > _MOST_BYTES:
         return f"must have at most {_MOST_BYTES} bytes in UTF-8"
     return None

@@ -27,6 +27,7 @@ def test_a_column_names_the_files() -> None:
         ("CON", "device of Windows"),
         ("nul.txt", "device of Windows"),
         ("\u732b" * 67, "at most 200 bytes"),
+        (".png", "must neither begin nor end with a dot"),
         ("First.png", "is the name on line 2 already"),
         ("FIRST", "is the name on line 2 already"),
         ("", "is missing, but line 2 has one"),

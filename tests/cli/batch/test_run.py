@@ -635,3 +635,37 @@ def test_names_of_files_are_checked_before_anything_is_sent(service, pictory) ->
     assert done.code == 2
     assert "p.csv:2: filename: must be a name, without '/', not '../dawn'" in done.err
     assert not service.sandbox.requests
+
+
+def test_without_standard_input_it_says_so(service, pictory, monkeypatch) -> None:
+    """A service or a scheduled job may have none."""
+    monkeypatch.setattr(sys, "stdin", None)
+
+    for command in (("batch", "-"), ("batch", "-", "--dry-run"), ("generate", "-")):
+        done = pictory(*command)
+
+        assert done.code == 2
+        assert "there is no standard input" in done.err
+
+
+def test_many_failures_are_listed_within_bounds(service, pictory) -> None:
+    """The most frequent causes are listed, and the others counted."""
+    for number in range(12):
+        service.sandbox.fail_next(code=f"ODD_{number}")
+    prompts = "".join(f"A lighthouse {number}\n" for number in range(12))
+
+    done = pictory("batch", write("p.txt", prompts), *FAST)
+
+    assert done.err.count("  1 x JobFailedError ODD_") == 10
+    assert "  and 2 more causes" in done.err
+
+
+def test_a_file_that_looks_like_an_option_is_resumed(service, pictory) -> None:
+    """The command to try again names it so that it is taken for a file."""
+    write("-p.txt", "A lighthouse\nA red bicycle\n")
+
+    done = pictory("batch", "--max-credits=2", *FAST, "--", "-p.txt")
+
+    again = shlex.split(done.err.partition("to try again: ")[2].splitlines()[0])
+    assert again[2] == "./-p.txt"
+    assert pictory(*again[1:]).code == 0
