@@ -1,4 +1,7 @@
-"""The session: where users begin."""
+"""The session: where users begin.
+
+Over 500 lines, as each public method says here what it does, raises and costs.
+"""
 
 from __future__ import annotations
 
