@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
+from rich.table import Table
 from rich.text import Text
 from yarl import URL
 
@@ -302,13 +303,15 @@ _MARKS: Final[Mapping[bool | None, Sequence[str]]] = {
 
 def _show(finding: Finding, out: LineWriter) -> None:
     mark, style = _MARKS[finding.ok]
-    if can_redraw(sys.stdout):
-        line = Text.assemble(
-            (f"{finding.name:<10}", "dim"), (f"{mark:<9}", style), finding.text
-        )
-        make_console().print(line, soft_wrap=True)
-    else:
+    if not can_redraw(sys.stdout):
         out.write(f"{finding.name}\t{mark}\t{finding.text}")
+        return
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=8)
+    row.add_column(width=7)
+    row.add_column(overflow="fold")
+    row.add_row(Text(finding.name, "dim"), Text(mark, style), Text(finding.text))
+    make_console().print(row)
 
 
 def _data(finding: Finding) -> dict[str, Any]:

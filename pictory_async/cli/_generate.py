@@ -80,7 +80,10 @@ def _items(args: GenerateArguments) -> Iterator[Item]:
     for prompt in args.prompts:
         for number in range(1, args.count + 1):
             title = f"{number}/{args.count} {prompt}" if args.count > 1 else prompt
-            yield _item(title, prompt, args.options)
+            item = _item(title, prompt, args.options)
+            yield item
+            if item.error:  # once is enough
+                break
 
 
 def _item(title: str, prompt: str, options: Mapping[str, Any]) -> Item:
