@@ -22,6 +22,9 @@ describe every option.
   SECONDS``, ``--credits CREDITS``, ``--failure-rate SHARE``, ``--throttle RATE``,
   ``--verbose``.
 
+All but ``models`` and ``sandbox`` take ``--proxy URL``; else ``$HTTPS_PROXY`` and
+``$NO_PROXY`` decide.
+
 The key comes from ``$PICTORY_API_KEY`` alone, because an option would be visible in the
 list of processes. Results go to standard output, one line each in a pipe; everything
 else goes to standard error. Neither can end a command: if standard output cannot be

@@ -14,11 +14,13 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
+from rich.table import Table
 from rich.text import Text
 from yarl import URL
 
@@ -66,10 +68,15 @@ class Finding:
     facts: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-async def check(*, json: bool) -> int:
-    """Look at one thing after another and report on it; return the exit code."""
+async def check(*, json: bool, proxy: str | None = None) -> int:
+    """Look at one thing after another and report on it; return the exit code.
+
+    Args:
+        json: Whether to write JSON.
+        proxy: The proxy for the service; None leaves it to the environment.
+    """
     out, failed = stdout(), False
-    async for finding in _findings():
+    async for finding in _findings(proxy):
         failed = failed or finding.ok is False
         if json:
             out.write_json(_data(finding))
@@ -78,10 +85,10 @@ async def check(*, json: bool) -> int:
     return FAILED if failed else DONE
 
 
-async def _findings() -> AsyncIterator[Finding]:
+async def _findings(given: str | None) -> AsyncIterator[Finding]:
     yield _versions()
     url = _url(os.environ.get("PICTORY_API_BASE_URL") or _BASE_URL)
-    proxy = _proxy_for(url) if url else None
+    proxy = _proxy_for(url, given) if url else None
     yield _service(url)
     yield _proxies(proxy)
     if url is not None:
@@ -89,7 +96,7 @@ async def _findings() -> AsyncIterator[Finding]:
         if proxy is None:
             yield await _tls(url)
         yield await _clock(url, proxy)
-    yield await _key()
+    yield await _key(given)
 
 
 def _url(text: str) -> URL | None:
@@ -129,13 +136,21 @@ def _versions() -> Finding:
     return Finding("versions", text, facts=facts)
 
 
-def _proxy_for(url: URL) -> URL | None:
-    """Return the proxy that the environment names for *url*, with its password."""
-    if proxy_bypass(str(url.host)):
+def _proxy_for(url: URL, given: str | None) -> URL | None:
+    """Return the proxy for *url*, with its password, as `PictorySession` finds it."""
+    host = str(url.host)
+    if given is None and (_is_loopback(host) or proxy_bypass(f"{host}:{url.port}")):
         return None
     proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
+    found = given or proxies.get(url.scheme) or proxies.get("all")
     return _url(found if "://" in found else f"http://{found}") if found else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _proxies(proxy: URL | None) -> Finding:
@@ -254,14 +269,14 @@ async def _date(url: URL, proxy: URL | None) -> datetime | None:
             return None
 
 
-async def _key() -> Finding:
+async def _key(proxy: str | None) -> Finding:
     """Ask for one image of the history, as every other command asks: this is free."""
     name = "key"
     if not os.environ.get("PICTORY_API_KEY"):
         return Finding(name, "PICTORY_API_KEY is not set", ok=False)
     with capture_log(stderr(), verbose=False) as log:
         try:
-            images = await _ask_history()
+            images = await _ask_history(proxy)
         except AuthenticationError as error:
             return Finding(name, f"refused: {explain(error)}", ok=False)
         except PictoryError as error:
@@ -272,23 +287,30 @@ async def _key() -> Finding:
     return Finding(name, text, ok=True)
 
 
-async def _ask_history() -> Sequence[HistoryImage]:
+async def _ask_history(proxy: str | None) -> Sequence[HistoryImage]:
     once = RetryPolicy(attempts=1)
     async with (
         asyncio.timeout(2 * _PATIENCE),
-        PictorySession(request_timeout=_PATIENCE, retries=once) as session,
+        PictorySession(request_timeout=_PATIENCE, retries=once, proxy=proxy) as session,
     ):
         return [image async for image in session.history(limit=1)]
 
 
 def _why(error: Exception) -> str:
+    """Return why there is no connection.
+
+    Texts of aiohttp are not used: some have the URL of a proxy, with its password.
+    """
     if isinstance(error, TimeoutError):
         return f"nothing came for {_PATIENCE:.0f} s"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused to connect ({error.status})"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the certificate is not trusted"
     number = getattr(error, "errno", None)
     if isinstance(number, int) and number > 0:
         return os.strerror(number)
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return one_line(text)
+    return one_line(getattr(error, "strerror", None) or type(error).__name__)
 
 
 # --- appearance -------------------------------------------------------------------
@@ -302,13 +324,15 @@ _MARKS: Final[Mapping[bool | None, Sequence[str]]] = {
 
 def _show(finding: Finding, out: LineWriter) -> None:
     mark, style = _MARKS[finding.ok]
-    if can_redraw(sys.stdout):
-        line = Text.assemble(
-            (f"{finding.name:<10}", "dim"), (f"{mark:<9}", style), finding.text
-        )
-        make_console().print(line, soft_wrap=True)
-    else:
+    if not can_redraw(sys.stdout):
         out.write(f"{finding.name}\t{mark}\t{finding.text}")
+        return
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=8)
+    row.add_column(width=7)
+    row.add_column(overflow="fold")
+    row.add_row(Text(finding.name, "dim"), Text(mark, style), Text(finding.text))
+    make_console().print(row)
 
 
 def _data(finding: Finding) -> dict[str, Any]:

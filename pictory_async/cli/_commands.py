@@ -28,6 +28,7 @@ from pictory_async.cli._options import (
     folder_option,
     json_option,
     poll_every_option,
+    proxy_option,
     request_options,
     sandbox_option,
     seconds_or_range,
@@ -54,6 +55,7 @@ Completion, for bash (zsh and fish likewise):
 Environment:
   PICTORY_API_KEY       your key (https://app.pictory.ai/api-access)
   PICTORY_API_BASE_URL  another service, such as a sandbox
+  HTTPS_PROXY, NO_PROXY a proxy for the service, and what is reached without one
   NO_COLOR              no colors
 
 There is deliberately no option for the key: every user of the machine can read the
@@ -107,6 +109,7 @@ def pictory(context: click.Context) -> int | None:
 )
 @sandbox_option
 @json_option
+@proxy_option
 @poll_every_option
 @verbose_option
 def generate_command(
@@ -116,6 +119,7 @@ def generate_command(
     folder: Path,
     sandbox: bool,
     as_json: bool,
+    proxy: str | None,
     poll_every: float | None,
     verbose: bool,
     **options: str | None,
@@ -141,6 +145,7 @@ def generate_command(
                 count=count,
                 sandbox=sandbox,
                 json=as_json,
+                proxy=proxy,
                 poll_every=poll_every,
                 verbose=verbose,
             )
@@ -168,6 +173,7 @@ def generate_command(
     "unless it names a zone.",
 )
 @folder_option(default=None, text="Where to save the images; created if missing.")
+@proxy_option
 @json_option
 @verbose_option
 def history_command(
@@ -175,6 +181,7 @@ def history_command(
     limit: int | None,
     since: datetime | None,
     folder: Path | None,
+    proxy: str | None,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -191,7 +198,12 @@ def history_command(
     return run_async(
         show_history(
             HistoryArguments(
-                limit=limit, since=since, folder=folder, json=as_json, verbose=verbose
+                limit=limit,
+                since=since,
+                folder=folder,
+                proxy=proxy,
+                json=as_json,
+                verbose=verbose,
             )
         )
     )
@@ -208,6 +220,7 @@ def history_command(
 @click.option("-w", "--wait", is_flag=True, help="Wait until each job ends.")
 @folder_option(default=None, text="Where to save finished images; created if missing.")
 @json_option
+@proxy_option
 @poll_every_option
 @verbose_option
 def job_command(
@@ -216,6 +229,7 @@ def job_command(
     wait: bool,
     folder: Path | None,
     as_json: bool,
+    proxy: str | None,
     poll_every: float | None,
     verbose: bool,
 ) -> int:
@@ -229,6 +243,7 @@ def job_command(
         wait=wait,
         folder=folder,
         json=as_json,
+        proxy=proxy,
         poll_every=poll_every,
         verbose=verbose,
     )
@@ -258,8 +273,9 @@ def models_command(*, as_json: bool) -> int:
         "pictory check --json > check.jsonl",
     ),
 )
+@proxy_option
 @json_option
-def check_command(*, as_json: bool) -> int:
+def check_command(*, proxy: str | None, as_json: bool) -> int:
     """Check the installation, the network and the key; costs nothing.
 
     Reports versions, the base URL, the proxy, name resolution, the certificate, the
@@ -267,7 +283,7 @@ def check_command(*, as_json: bool) -> int:
     and no password: it can be pasted into a request for help. In a pipe each line is a
     name, "ok", "problem" or nothing, and a text, separated by tabs.
     """
-    return run_async(check(json=as_json))
+    return run_async(check(json=as_json, proxy=proxy))
 
 
 @pictory.command(

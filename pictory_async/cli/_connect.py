@@ -26,6 +26,7 @@ _INTERVAL: Final = 0.25
 async def connect(
     *,
     poll_every: float | None = None,
+    proxy: str | None = None,
     sandbox: bool = False,
     state: Path | None = None,
 ) -> AsyncIterator[PictorySession]:
@@ -33,12 +34,13 @@ async def connect(
 
     Args:
         poll_every: Seconds between two polls of a job; None leaves it to the library.
+        proxy: The proxy for the service; None leaves it to the environment.
         sandbox: Whether to run a sandbox for as long as the session lives.
         state: Where the sandbox keeps its jobs for the next command; None is nowhere.
 
     Raises:
         Misuse: There is no key.
-        ConfigurationError: The key or the base URL cannot be used.
+        ConfigurationError: The key, the base URL or the proxy cannot be used.
     """
     if sandbox:
         async with start_sandbox(state=state) as running:
@@ -51,7 +53,7 @@ async def connect(
     if not os.environ.get("PICTORY_API_KEY"):
         raise Misuse(NO_KEY)
     async with PictorySession(
-        polling=FixedInterval(poll_every) if poll_every else Adaptive()
+        polling=FixedInterval(poll_every) if poll_every else Adaptive(), proxy=proxy
     ) as session:
         yield session
 

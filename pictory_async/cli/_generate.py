@@ -39,6 +39,7 @@ class GenerateArguments:
         sandbox: Whether to use a sandbox of its own.
         json: Whether to write JSON.
         poll_every: Seconds between two polls of a job; None leaves it to the library.
+        proxy: The proxy for the service; None leaves it to the environment.
         verbose: Whether to write the library's log.
     """
 
@@ -49,6 +50,7 @@ class GenerateArguments:
     sandbox: bool = False
     json: bool = False
     poll_every: float | None = None
+    proxy: str | None = None
     verbose: bool = False
 
 
@@ -59,7 +61,9 @@ async def generate(args: GenerateArguments) -> int:
     with capture_log(err, verbose=args.verbose) as log:
         with log.showing_warnings():
             items = list(_items(args))
-        async with connect(poll_every=args.poll_every, sandbox=args.sandbox) as session:
+        async with connect(
+            poll_every=args.poll_every, proxy=args.proxy, sandbox=args.sandbox
+        ) as session:
             make_folder(args.folder)
             if args.sandbox:
                 err.write(SANDBOX_NOTE)
@@ -69,7 +73,9 @@ async def generate(args: GenerateArguments) -> int:
                 await start(session, item, view)
                 await fetch(session, item, args.folder)
 
-            report = InterruptReport(err, folder=args.folder, jobs_end=args.sandbox)
+            report = InterruptReport(
+                err, folder=args.folder, proxy=args.proxy, jobs_end=args.sandbox
+            )
             await follow_all(session, items, step, view=view, on_interrupt=report)
             if not args.json:
                 view.summarize([summary(items)])
@@ -80,7 +86,10 @@ def _items(args: GenerateArguments) -> Iterator[Item]:
     for prompt in args.prompts:
         for number in range(1, args.count + 1):
             title = f"{number}/{args.count} {prompt}" if args.count > 1 else prompt
-            yield _item(title, prompt, args.options)
+            item = _item(title, prompt, args.options)
+            yield item
+            if item.error:  # once is enough
+                break
 
 
 def _item(title: str, prompt: str, options: Mapping[str, Any]) -> Item:

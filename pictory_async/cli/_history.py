@@ -46,6 +46,7 @@ class HistoryArguments:
         limit: The most images to list; None lists all.
         since: The earliest time of an image (aware); None lists all.
         folder: Where to save the images, if anywhere.
+        proxy: The proxy for the service; None leaves it to the environment.
         json: Whether to write JSON.
         verbose: Whether to write the library's log.
     """
@@ -53,6 +54,7 @@ class HistoryArguments:
     limit: int | None = None
     since: datetime | None = None
     folder: Path | None = None
+    proxy: str | None = None
     json: bool = False
     verbose: bool = False
 
@@ -79,7 +81,7 @@ async def show_history(args: HistoryArguments) -> int:
     out, err = stdout(), stderr()
     counts: Counter[str] = Counter()
     with capture_log(err, verbose=args.verbose):
-        async with connect() as session:
+        async with connect(proxy=args.proxy) as session:
             write = _writer(args, out)
             async with aclosing(_listed(session, args)) as images:
                 async for listed in images:

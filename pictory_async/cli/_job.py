@@ -38,6 +38,7 @@ class JobArguments:
         folder: Where to save finished images, if anywhere.
         json: Whether to write JSON.
         poll_every: Seconds between two polls of a job; None leaves it to the library.
+        proxy: The proxy for the service; None leaves it to the environment.
         verbose: Whether to write the library's log.
     """
 
@@ -46,6 +47,7 @@ class JobArguments:
     folder: Path | None = None
     json: bool = False
     poll_every: float | None = None
+    proxy: str | None = None
     verbose: bool = False
 
 
@@ -59,7 +61,7 @@ async def show_jobs(args: JobArguments) -> int:
     out = stdout(instead=err)
     items = [Item(job_id) for job_id in args.job_ids]
     with capture_log(err, verbose=args.verbose) as log:
-        async with connect(poll_every=args.poll_every) as session:
+        async with connect(poll_every=args.poll_every, proxy=args.proxy) as session:
             if args.folder:
                 make_folder(args.folder)
             view = _view(args, items, out, err, log)
@@ -70,7 +72,7 @@ async def show_jobs(args: JobArguments) -> int:
                     await _first_status(item)
                 await _fetch_if_ended(session, item, args)
 
-            report = InterruptReport(err, folder=args.folder)
+            report = InterruptReport(err, folder=args.folder, proxy=args.proxy)
             await follow_all(session, items, step, view=view, on_interrupt=report)
     return FAILED if out.failed or any(item.error for item in items) else DONE
 

@@ -28,7 +28,7 @@ def _lines() -> Iterator[str]:
     for model in MODELS.values():
         price = f"{count(model.credits_per_image, 'credit')} per image"
         yield f"{model.name:<{width}}  {price:<21}  {', '.join(model.aspect_ratios)}"
-    yield f"{'styles':<{width}}  {', '.join(STYLES)}"
+    yield f"styles: {', '.join(STYLES)}"
 
 
 def _data(model: ModelInfo) -> dict[str, Any]:

@@ -68,6 +68,16 @@ def credits_or_none(
     raise click.BadParameter(f"{value!r} is not a number above 0")
 
 
+def _without_password(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> str | None:
+    """Refuse a password, which every user of the machine could read."""
+    if value is not None and "@" in value:
+        message = "set $HTTPS_PROXY instead for a proxy with a user and a password"
+        raise click.BadParameter(message)
+    return value
+
+
 def examples(*lines: str) -> str:
     """Return the end of a help text; the backspace keeps click from wrapping it."""
     return "\n  ".join(("\b\nExamples:", *lines))
@@ -116,6 +126,13 @@ verbose_option = click.option(
     "--verbose",
     is_flag=True,
     help="Report on standard error what is retried, and why.",
+)
+proxy_option = click.option(
+    "--proxy",
+    callback=_without_password,
+    metavar="URL",
+    help="The http(s) URL of a proxy for the service; by default $HTTPS_PROXY and "
+    "$NO_PROXY decide.",
 )
 poll_every_option = click.option(
     "--poll-every",

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from pictory_async import InvalidRequestError
 from pictory_async.cli._items import Item, ShownT, View
 from pictory_async.cli._log import LogHandler
 from pictory_async.cli._output import LineWriter
@@ -233,8 +234,10 @@ class Screen(LiveView[Item]):
         if not sys.stderr.isatty():
             self._err.write(failure(item))
             return
-        line = self._line(item, Text("x" if self.ascii_only else "✗", "red"))
-        self.print(line.append("failed", "red"))
+        unsent = isinstance(item.error, InvalidRequestError)
+        word, style = ("not sent", "yellow") if unsent else ("failed", "red")
+        line = self._line(item, Text("x" if self.ascii_only else "✗", style))
+        self.print(line.append(word, style))
         self.console.print(Padding(Text(reason(item)), (0, 0, 0, _MARK)))
 
     def _line(self, item: Item, mark: Text) -> Text:

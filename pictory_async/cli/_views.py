@@ -133,14 +133,21 @@ class InterruptReport:
     Args:
         err: Where to write it.
         folder: Where images are saved, if anywhere.
+        proxy: The proxy that the command was given.
         jobs_end: Whether the jobs end with this command, as those of its sandbox do.
     """
 
     def __init__(
-        self, err: LineWriter, *, folder: Path | None, jobs_end: bool = False
+        self,
+        err: LineWriter,
+        *,
+        folder: Path | None,
+        proxy: str | None,
+        jobs_end: bool = False,
     ) -> None:
         self._err = err
         self._folder = folder
+        self._proxy = proxy
         self._jobs_end = jobs_end
         self._reported: list[str] | None = None  # ids of jobs; None before the first
 
@@ -173,6 +180,8 @@ class InterruptReport:
         words = ["pictory", "job", *map(one_line, job_ids), "--wait"]
         if self._folder is not None:
             words += ["--output", str(self._folder)]
+        if self._proxy is not None:
+            words += ["--proxy", one_line(self._proxy)]
         return shlex.join(words)
 
     def _report_rest(self, items: Sequence[Item]) -> None:

@@ -27,8 +27,8 @@ two agree on, they agree on because of the documentation.
 - `Sandbox.requests`, `Sandbox.submitted`, `Sandbox.jobs`, `Sandbox.images` and
   `Sandbox.webhooks` are what it has received and done.
 
-The logger ``pictory_async.sandbox`` gets each request at level DEBUG: its method and
-path, the status of the answer (or the name of the fault), and the prompt.
+The logger ``pictory_async.sandbox`` gets each request at level DEBUG: the status of the
+answer (or the name of the fault), method and path, and the prompt or the job's state.
 
 With ``state=FILE`` it keeps its jobs and their images for a sandbox of another process,
 which is how ``pictory batch --sandbox`` can be interrupted and resumed.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
-from pictory_async.sandbox._api import route
-from pictory_async.sandbox._recording import SeenRequest
+from pictory_async.sandbox._api import PREFIX, route
+from pictory_async.sandbox._recording import SeenRequest, parse_json
 from pictory_async.sandbox._replies import Reply, gateway_reply
 
 if TYPE_CHECKING:
@@ -158,11 +158,23 @@ def _seen(request: web.Request, raw: bytes, at: float) -> SeenRequest:
 def _log(seen: SeenRequest, fault: Fault, reply: Reply) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         return
-    answered = fault.action in {"pass", "answer"}
-    result = (fault.reply or reply).status if answered else fault.action
-    prompt = seen.body.get("prompt") if isinstance(seen.body, dict) else None
-    note = f" {prompt!s:.60}" if prompt is not None else ""
-    logger.debug("%s %s %s%s", seen.method, seen.path, result, note)
+    sent = fault.reply or reply
+    result = sent.status if fault.action in {"pass", "answer"} else fault.action
+    line = (
+        f"{result} {seen.method} {seen.path.removeprefix(PREFIX)} {_note(seen, sent)}"
+    )
+    logger.debug("%s", line.rstrip())
+
+
+def _note(seen: SeenRequest, sent: Reply) -> str:
+    """Return what a request is about: its prompt, or the state of its job."""
+    match seen.kind, seen.body, parse_json(sent.body):
+        case "submit", {"prompt": str(prompt)}, _:
+            return prompt[:60]
+        case "job", _, {"data": {"status": str(state)}}:
+            return state
+        case _:
+            return ""
 
 
 def _headers(reply: Reply) -> dict[str, str]:

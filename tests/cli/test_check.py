@@ -215,12 +215,13 @@ def test_a_base_url_that_is_none(pictory, monkeypatch, url) -> None:
     assert "word" not in done.out
 
 
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_is_named_without_its_password(
     service, pictory, monkeypatch, name
 ) -> None:
     """Its host is what is resolved; the certificate is left to the request."""
     port = service.sandbox.base_url.split(":")[2].partition("/")[0]
+    monkeypatch.setenv("PICTORY_API_BASE_URL", "https://service.invalid/api")
     monkeypatch.setenv(name, f"http://somebody:s3cret@localhost:{port}")
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/company.pem")
 
@@ -232,9 +233,23 @@ def test_a_proxy_is_named_without_its_password(
     assert "SSL_CERT_FILE=/etc/company.pem" in rows["proxy"][1]
     assert rows["DNS"][1].startswith("localhost is ")
     assert "TLS" not in rows
-    assert rows["clock"][0] == "ok"
-    assert not {"s3cret", "somebody"} & set(done.out.replace("@", " ").split())
-    assert "s3cret" not in done.out + done.err
+    assert rows["key"][0] == "problem"
+    for secret in ("s3cret", "somebody"):
+        assert secret not in done.out + done.err
+
+
+def test_a_proxy_that_is_given_is_used(service, pictory, monkeypatch) -> None:
+    """Whatever the environment says."""
+    port = service.sandbox.base_url.split(":")[2].partition("/")[0]
+    monkeypatch.setenv("PICTORY_API_BASE_URL", "http://127.0.0.1:9/pictoryapis")
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    done = pictory("check", "--proxy", f"http://localhost:{port}")
+
+    assert done.code == 0
+    assert _rows(done)["proxy"][1].startswith(
+        f"for the service: http://localhost:{port}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,27 +257,32 @@ def test_a_proxy_is_named_without_its_password(
 )
 def test_an_odd_proxy_is_no_traceback(service, pictory, monkeypatch, value) -> None:
     """Nor does its password show."""
-    monkeypatch.setenv("HTTP_PROXY", value)
+    monkeypatch.setenv("PICTORY_API_BASE_URL", "https://service.invalid/api")
+    monkeypatch.setenv("HTTPS_PROXY", value)
 
     done = pictory("check")
 
+    assert done.code == 1
     assert len(_rows(done)) >= 5
     assert "s3cret" not in done.out + done.err
 
 
-def test_no_proxy_is_respected(service, pictory, monkeypatch) -> None:
-    """The variables are shown, although none applies."""
+@pytest.mark.parametrize("exempt", ["service.invalid", None])
+def test_no_proxy_is_respected(service, pictory, monkeypatch, exempt) -> None:
+    """The variables are shown, although none applies; this machine needs no mention."""
     monkeypatch.setenv("HTTP_PROXY", "proxy.invalid:3128")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid:3128")
+    if exempt is not None:
+        monkeypatch.setenv("PICTORY_API_BASE_URL", f"https://{exempt}/api")
+        monkeypatch.setenv("NO_PROXY", exempt)
 
     done = pictory("check")
 
-    assert done.code == 0
     text = _rows(done)["proxy"][1]
-    assert text == (
-        "none for the service (HTTP_PROXY=http://proxy.invalid:3128, "
-        "NO_PROXY=127.0.0.1)"
+    assert text.startswith(
+        "none for the service (HTTPS_PROXY=http://proxy.invalid:3128"
     )
+    assert ("NO_PROXY=service.invalid" in text) is (exempt is not None)
 
 
 def test_a_terminal_gets_colors(service, terminal) -> None:

@@ -236,6 +236,15 @@ def test_count_makes_several_images_of_each_prompt(service, pictory) -> None:
     assert "6 images, 12 credits" in done.err
 
 
+def test_an_invalid_prompt_is_reported_once(service, pictory) -> None:
+    """Whatever the count."""
+    done = pictory("generate", "--count", "3", "no", "A cat", *FAST)
+
+    assert done.code == 1
+    assert done.err.count("failed: no") == 1
+    assert "3 images, 6 credits, 1 failed" in done.err
+
+
 @pytest.mark.parametrize("count", ["0", "101", "many"])
 def test_count_has_a_limit(service, pictory, count) -> None:
     """A slip of the finger must not cost a fortune."""

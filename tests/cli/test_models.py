@@ -13,9 +13,10 @@ def test_lists_models_with_prices_ratios_and_styles(pictory) -> None:
 
     assert done.code == 0
     rows = {line.split()[0]: line for line in done.lines}
-    assert set(rows) == {*MODELS, "styles"}
+    assert set(rows) == {*MODELS, "styles:"}
     assert "0.6 credits per image  1:1, 16:9, 9:16" in rows["flux-schnell"]
-    assert all(style in rows["styles"] for style in STYLES)
+    assert max(map(len, done.lines)) <= 80
+    assert all(style in rows["styles:"] for style in STYLES)
 
 
 def test_json_has_an_object_for_each_model(pictory) -> None:

@@ -87,6 +87,15 @@ def test_a_failure_says_why(service, terminal) -> None:
     assert "1 failed" in screen.text
 
 
+def test_what_was_not_sent_is_no_failure_of_the_service(service, terminal) -> None:
+    """It is amber, and nothing was paid."""
+    screen = terminal("generate", "no", *FAST)
+
+    assert screen.wait() == 1
+    assert "\x1b[33mnot sent" in screen.raw
+    assert "\x1b[31m" not in screen.raw
+
+
 def test_failures_go_to_standard_error_if_it_is_redirected(
     service, pictory, stdout
 ) -> None:

@@ -325,9 +325,10 @@ async def test_the_log_has_each_request(
         async with client.http.post(url, data=b"[1]"):
             pass
 
+    path = "/v1/aistudio/images"
     assert [record.getMessage() for record in caplog.records] == [
-        f"POST {IMAGES} 200 {PROMPT}",
-        f"GET {IMAGES} 503",
-        f"POST {IMAGES} drop {PROMPT}",
-        f"POST {IMAGES} 400",
+        f"200 POST {path} {PROMPT}",
+        f"503 GET {path}",
+        f"drop POST {path} {PROMPT}",
+        f"400 POST {path}",
     ]

@@ -38,6 +38,7 @@ class BatchArguments:
         sandbox: Whether to use a sandbox of its own.
         json: Whether to write JSON.
         poll_every: Seconds between two polls of a job; None leaves it to the library.
+        proxy: The proxy for the service; None leaves it to the environment.
         verbose: Whether to write the library's log.
     """
 
@@ -54,6 +55,7 @@ class BatchArguments:
     sandbox: bool = False
     json: bool = False
     poll_every: float | None = None
+    proxy: str | None = None
     verbose: bool = False
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,12 @@ from pictory_async.cli._batch.arguments import BatchArguments, OnUnknown
 from pictory_async.cli._batch.prompts import FORMATS, format_of
 from pictory_async.cli._batch.run import run_batch
 from pictory_async.cli._options import (
+    credits_or_none,
     examples,
     folder_option,
     json_option,
     poll_every_option,
+    proxy_option,
     request_options,
     sandbox_option,
     verbose_option,
@@ -26,21 +27,6 @@ from pictory_async.cli._run import report_errors
 
 # Parameters that the command to resume a batch does not repeat.
 _NOT_RESUMED = frozenset({"file", "dry_run"})
-
-
-def _credits(
-    _: click.Context, __: click.Parameter, value: str | None
-) -> Decimal | None:
-    """Return the ceiling as an exact number."""
-    if value is None:
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if number.is_finite() and number > 0:
-        return number
-    raise click.BadParameter(f"{value!r} is not a number above 0")
 
 
 @click.command(
@@ -80,7 +66,7 @@ def _credits(
 )
 @click.option(
     "--max-credits",
-    callback=_credits,
+    callback=credits_or_none,
     metavar="CREDITS",
     help="Spend no more than this in all runs with the journal; what does not fit is "
     "not sent.",
@@ -103,6 +89,7 @@ def _credits(
 @request_options
 @sandbox_option
 @json_option
+@proxy_option
 @poll_every_option
 @verbose_option
 @click.pass_context

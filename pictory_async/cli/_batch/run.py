@@ -79,7 +79,10 @@ class BatchRun:
         args = self._args
         with capture_log(self._err, verbose=args.verbose) as log:
             async with connect(
-                poll_every=args.poll_every, sandbox=args.sandbox, state=args.state_path
+                poll_every=args.poll_every,
+                proxy=args.proxy,
+                sandbox=args.sandbox,
+                state=args.state_path,
             ) as session:
                 await asyncio.to_thread(self._prepare)
                 if args.sandbox:
