@@ -243,5 +243,8 @@ def test_a_task_that_has_ended_keeps_no_loop_alive(journals: Journals) -> None:
         return weakref.ref(asyncio.get_running_loop())
 
     loop = asyncio.run(leave())
+    for thread in threading.enumerate():
+        if thread.name.startswith("pictory-journal"):
+            thread.join()  # it holds the loop until it has left its last work
     gc.collect()
     assert loop() is None
