@@ -252,19 +252,22 @@ class Transport:
 
         Raises:
             TransportError: There is no answer.
+            ConfigurationError: The proxy that the environment names cannot be used.
         """
         # Unchanged where possible: a signature may cover the exact spelling.
         target = URL(url, encoded=True) if url.isascii() else URL(url)
         self._refuse_if_closed()
+        proxy = self._proxies.for_url(target)
         problem: TransportError
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._http.get(
                     target,
                     headers={"User-Agent": USER_AGENT, "Accept": "image/*"},
+                    proxy=proxy,
                     timeout=_NO_TIMEOUT,
                     max_redirects=5,
-                    raise_for_status=False,
+                    **_ANY_SESSION,
                 )
                 return FileStream(response, timeout=self._timeout)
         except TimeoutError:
@@ -340,19 +343,29 @@ class Transport:
         )
 
     def _describe(self, exc: Exception) -> str:
-        text = f"{type(exc).__name__}: {exc}"
-        if isinstance(exc, aiohttp.ClientConnectorError):
-            # Its own text always mentions TLS.
+        text = _error_text(exc).replace(self._key, "<API key>")
+        return shorten(text, limit=200)
+
+
+def _error_text(exc: Exception) -> str:
+    """Return what an error of aiohttp says, without the URLs that are in its text.
+
+    One may be signed, and that of a proxy may have a password.
+    """
+    match exc:
+        case aiohttp.ClientProxyConnectionError():
+            return f"cannot connect to the proxy {exc.host}:{exc.port} ({exc.strerror})"
+        case aiohttp.ClientConnectorError():  # its own text always mentions TLS
             reason = exc.strerror or "no reason given"
-            what = (
-                "the proxy "
-                if isinstance(exc, aiohttp.ClientProxyConnectionError)
-                else ""
-            )
-            text = f"cannot connect to {what}{exc.host}:{exc.port} ({reason})"
-        elif isinstance(exc, aiohttp.ClientHttpProxyError):
-            text = f"the proxy refused to connect ({exc.status} {exc.message})"
-        return shorten(text.replace(self._key, "<API key>"), limit=200)
+            return f"cannot connect to {exc.host}:{exc.port} ({reason})"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refused to connect ({exc.status} {exc.message})"
+        case aiohttp.ClientResponseError():
+            return f"{type(exc).__name__}: {exc.message}"
+        case aiohttp.InvalidURL():
+            return f"{type(exc).__name__}: the URL cannot be used"
+        case _:
+            return f"{type(exc).__name__}: {exc}"
 
 
 def _new_http() -> aiohttp.ClientSession:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
+import pickle
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,6 +21,8 @@ from aiohttp import web
 from pictory_async import (
     ConfigurationError,
     FixedInterval,
+    GeneratedImage,
+    PictoryError,
     PictorySession,
     RetryPolicy,
     SubmissionUnknownError,
@@ -27,6 +33,7 @@ from pictory_async.sandbox import Fault, Sandbox, ThreadedSandbox
 
 PROMPT = "A lighthouse at dawn"
 KEY = "pictai_fake_key_of_the_field"
+PNG = b"\x89PNG\r\n\x1a\n" + b"a picture"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -109,6 +116,22 @@ class TestALimitIsNotTheField:
             PictorySession(KEY, base_url=url, polling=FixedInterval(0.01)) as session,
         ):
             assert (await session.generate(PROMPT)).job_id == "job-1"
+
+    async def test_large_headers_of_a_download(self, tmp_path: Path) -> None:
+        """Nor do they make an image unreachable that is paid for."""
+
+        async def handler(_: web.Request) -> web.Response:
+            headers = {"Set-Cookie": "a=" + "b" * 40_000, "Content-Encoding": "gzip"}
+            return web.Response(body=gzip.compress(PNG), headers=headers)
+
+        async with (
+            served(handler) as url,
+            aiohttp.ClientSession(auto_decompress=False) as http,
+            PictorySession(KEY, http=http) as session,
+        ):
+            image = GeneratedImage(job_id="a", url=f"{url}/a.png")
+            path = await session.download(image, tmp_path / "a.png")
+        assert path.read_bytes() == PNG
 
     @pytest.mark.parametrize(
         "options",
@@ -223,6 +246,77 @@ class TestProxies:
                 await session.submit(PROMPT)
         assert not caught.value.sent
         assert "s3cret" not in f"{caught.value!r}"
+
+    async def test_a_download_goes_through_it_too(self, tmp_path: Path) -> None:
+        """An image is had where only the proxy can reach its host."""
+        seen = list[tuple[str, str | None]]()
+
+        async def proxy(request: web.Request) -> web.Response:
+            seen.append((request.raw_path, request.headers.get("Authorization")))
+            return web.Response(body=PNG, content_type="image/png")
+
+        image = GeneratedImage(job_id="a", url="http://images.example/a.png?s=%27x")
+        async with (
+            served(proxy) as url,
+            PictorySession(KEY, proxy=url) as session,
+        ):
+            path = await session.download(image, tmp_path / "a.png")
+        assert path.read_bytes() == PNG
+        assert seen == [("http://images.example/a.png?s=%27x", None)]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"",
+            b"not HTTP at all\r\n\r\n",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nnot TLS at all",
+            b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "host", ["https://images.example", "http://images.example"]
+    )
+    async def test_its_password_is_in_no_error(
+        self,
+        caplog: pytest.LogCaptureFixture,
+        tmp_path: Path,
+        answer: bytes,
+        host: str,
+    ) -> None:
+        """Whatever it answers; nor is the signature of an image's URL."""
+        caplog.set_level(logging.DEBUG)
+
+        async def talk(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await reader.read(4096)
+            writer.write(answer)
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        image = GeneratedImage(job_id="a", url=f"{host}/a.png?Signature=s1gned")
+        async with (
+            server,
+            PictorySession(
+                KEY,
+                base_url="https://api.example",
+                proxy=f"http://me:s3cret@127.0.0.1:{port}",
+                retries=RetryPolicy(attempts=1),
+            ) as session,
+        ):
+            for use in (
+                session.submit(PROMPT),
+                anext(session.history()),
+                session.download(image, tmp_path / "a.png"),
+            ):
+                with pytest.raises(PictoryError) as caught:
+                    await use
+                told = f"{caught.value!r} {pickle.dumps(caught.value)!r}"
+                assert not {"s3cret", "s1gned"} & set(re.findall(r"s\d\w+", told))
+        assert "s3cret" not in caplog.text
+        assert "s1gned" not in caplog.text
 
     def test_this_machine_is_reached_directly(
         self, monkeypatch: pytest.MonkeyPatch
